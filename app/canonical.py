@@ -1,0 +1,113 @@
+"""JSON as the collector compares it: one reading, one canonical form, one digest.
+
+Bodies come from elsewhere and are read liberally but never lossily: integers of any
+size stay exact, and text with lone surrogates (legal in JSON escapes, illegal in
+UTF-8) is kept with U+FFFD in their place. The raw body stays as it was received.
+"""
+
+import hashlib
+import json
+import math
+import sys
+from typing import Any
+
+import orjson
+
+Json = Any  # a value that JSON can hold; named once, since Python cannot express it well
+
+# Python's own int() refuses more digits than this; such a literal is kept as text.
+_INT_DIGITS_MAX = 4_000
+
+# Every digit becomes "0" and "-" stays, so that a plain substring search finds long integers.
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x2D if byte == 0x2D else 0x20 for byte in range(256))
+_BEYOND_64_BITS = (b"0" * 20, b"-" + b"0" * 19)
+
+# Deep enough for any callback; the parsers and serialisers all honour Python's own limit.
+NESTING_MAX = 2_500
+
+
+def allow_deep_nesting() -> None:
+    """Let this process read and write JSON of `NESTING_MAX` levels. Call once, at start."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), NESTING_MAX + 500))
+
+
+def parse(body: bytes) -> Json:
+    """The value of a JSON document in UTF-8.
+
+    Raises ValueError if it is not JSON (NaN and Infinity are not), RecursionError
+    if it is nested deeper than `NESTING_MAX` levels. Of repeated keys the last counts.
+    """
+    digits = body.translate(_DIGITS)
+    if any(run in digits for run in _BEYOND_64_BITS):
+        return _parse_exactly(body)  # orjson would turn such integers into floats
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _parse_exactly(body)
+
+
+def _parse_exactly(body: bytes) -> Json:
+    value = json.loads(
+        body.decode("utf-8"),
+        parse_int=_exact_int,
+        parse_float=_finite_float,
+        parse_constant=_refuse_constant,
+    )
+    return _without_lone_surrogates(value) if b"\\u" in body else value
+
+
+def _exact_int(literal: str) -> int | str:
+    return int(literal) if len(literal) <= _INT_DIGITS_MAX else literal
+
+
+def _finite_float(literal: str) -> float | str:
+    number = float(literal)
+    return number if math.isfinite(number) else literal
+
+
+def _refuse_constant(literal: str) -> None:
+    raise ValueError(f"{literal} is not JSON")
+
+
+def _without_lone_surrogates(value: Json) -> Json:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_lone_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            _without_lone_surrogates(key): _without_lone_surrogates(item)
+            for key, item in value.items()
+        }
+    return value
+
+
+def dumps(value: Json) -> bytes:
+    """`value` as compact JSON in UTF-8, keys in the order given."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # integers beyond 64 bits, or deeper than orjson goes
+        return _dumps_exactly(value, sort_keys=False)
+
+
+def canonical(value: Json) -> bytes:
+    """`value` as canonical JSON: sorted keys, no white space, UTF-8.
+
+    Equal values give equal bytes, whatever their order of keys and spelling were.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _dumps_exactly(value, sort_keys=True)
+
+
+def _dumps_exactly(value: Json, *, sort_keys: bool) -> bytes:
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys
+    )
+    return text.encode("utf-8")
+
+
+def digest(data: bytes) -> bytes:
+    """16 bytes that stand for `data`: SHA-256, cut (128 bits leave no room for accidents)."""
+    return hashlib.sha256(data).digest()[:16]

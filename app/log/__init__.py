@@ -1,0 +1,1 @@
+"""The log: what is durable, and when a sender may be told so."""

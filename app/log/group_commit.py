@@ -1,0 +1,157 @@
+"""Group commit: all arrivals that wait go into one transaction, and are answered after it.
+
+One batch is on its way to the disk at a time; meanwhile the next one gathers. So the
+price of an fsync is shared by all who wait for it, and nobody waits when the disk is idle.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+
+from app.model import Arrival, Outcome
+from app.store.protocol import LogUnavailable
+
+Append = Callable[[Sequence[Arrival]], Awaitable[list[Outcome]]]
+Waiting = tuple[Arrival, asyncio.Future[Outcome]]
+
+WAITING_MAX = 10_000
+WAITING_BYTES_MAX = 32 * 1024 * 1024
+BATCH_MAX = 2_000
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+
+# A commit slower than this is worth a short wait for company, at most this share of itself.
+_SLOW_COMMIT_S = 0.002
+_GATHER_SHARE = 0.5
+
+
+class LogFull(LogUnavailable):
+    """More waits for the disk than the log may hold in memory."""
+
+
+class GroupCommit:
+    """The queue in front of the log. Lives on the event loop; `append` does the writing."""
+
+    def __init__(
+        self,
+        append: Append,
+        *,
+        after_commit: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        """`after_commit` is awaited with the number of arrivals once their senders are told."""
+        self._append = append
+        self._after_commit = after_commit
+        self._waiting: list[Waiting] = []
+        self._waiting_bytes = 0
+        self._wake: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._commit_s = 0.0
+        self._last_batch = 0
+
+    @property
+    def waiting(self) -> int:
+        """Arrivals that are not on their way to the disk yet."""
+        return len(self._waiting)
+
+    @property
+    def commit_s(self) -> float:
+        """Seconds that a commit takes lately."""
+        return self._commit_s
+
+    def start(self) -> None:
+        """Begin to commit what is submitted."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="group commit")
+
+    async def stop(self) -> None:
+        """Commit what waits, answer it, and end."""
+        self._is_closing = True
+        self._poke()
+        if self._task is not None:
+            await self._task
+
+    def submit(self, arrival: Arrival) -> asyncio.Future[Outcome]:
+        """The outcome of `arrival`, available once it is durable.
+
+        Raises LogFull at once when too much waits already. The future raises
+        LogUnavailable when the store could not take the batch.
+        """
+        size = len(arrival.body)
+        if len(self._waiting) >= WAITING_MAX or (
+            self._waiting and self._waiting_bytes + size > WAITING_BYTES_MAX
+        ):
+            raise LogFull(
+                f"{len(self._waiting)} callbacks ({self._waiting_bytes} bytes) wait for the disk"
+            )
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((arrival, future))
+        self._waiting_bytes += size
+        self._poke()
+        return future
+
+    def _poke(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._waiting:
+                if self._is_closing:
+                    return
+                self._wake = loop.create_future()
+                await self._wake
+                self._wake = None
+            await self._gather()
+            batch = self._take()
+            if batch:
+                await self._commit(batch)
+
+    async def _gather(self) -> None:
+        """On a slow disk, wait a moment for those who were just answered to call again.
+
+        Without this, a few early ones take a whole slow commit for themselves, and
+        everyone else waits for two. Never more than half of what a commit takes, and
+        only while fewer wait than last time: a lone sender is never kept waiting.
+        """
+        if self._commit_s < _SLOW_COMMIT_S or self._is_closing:
+            return
+        until = perf_counter() + self._commit_s * _GATHER_SHARE
+        while len(self._waiting) < self._last_batch and perf_counter() < until:
+            before = len(self._waiting)
+            await asyncio.sleep(0.0005)
+            if len(self._waiting) == before:
+                return
+
+    def _take(self) -> list[Waiting]:
+        """The next batch: the oldest arrivals within the bounds, at least one if any waits."""
+        waiting = self._waiting
+        if len(waiting) <= BATCH_MAX and self._waiting_bytes <= BATCH_BYTES_MAX:
+            self._waiting, self._waiting_bytes = [], 0
+            return waiting
+        count = size = 0
+        for arrival, _ in waiting[:BATCH_MAX]:
+            size += len(arrival.body)
+            if count and size > BATCH_BYTES_MAX:
+                size -= len(arrival.body)
+                break
+            count += 1
+        self._waiting, self._waiting_bytes = waiting[count:], self._waiting_bytes - size
+        return waiting[:count]
+
+    async def _commit(self, batch: list[Waiting]) -> None:
+        started = perf_counter()
+        try:
+            outcomes = await self._append([arrival for arrival, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it was, each sender must hear of it
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        took = perf_counter() - started
+        self._commit_s += (took - self._commit_s) * 0.2
+        self._last_batch = len(batch)
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if not future.done():  # a sender that hung up is stored all the same
+                future.set_result(outcome)
+        if self._after_commit is not None:
+            await self._after_commit(len(batch))

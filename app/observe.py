@@ -1,0 +1,96 @@
+"""Logs and metrics: how they are named and shaped. Never a body, never a secret."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.model import Outcome
+
+REGISTRY = CollectorRegistry()
+
+CALLBACKS = Counter(
+    "edges_collector_callbacks",
+    "Callbacks by what became of them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+OUTCOMES = {outcome: CALLBACKS.labels(outcome.value) for outcome in Outcome}
+CALLBACK_BYTES = Counter(
+    "edges_collector_callback_bytes", "Bytes of callbacks acknowledged.", registry=REGISTRY
+)
+COMMITS = Counter("edges_collector_commits", "Group commits.", registry=REGISTRY)
+COMMIT_CALLBACKS = Histogram(
+    "edges_collector_commit_callbacks",
+    "Callbacks to a group commit.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048),
+    registry=REGISTRY,
+)
+LOG_WAITING = Gauge(
+    "edges_collector_log_waiting", "Callbacks that wait for the disk.", registry=REGISTRY
+)
+PROJECTION_LAG_CALLBACKS = Gauge(
+    "edges_collector_projection_lag_callbacks",
+    "Callbacks logged and not projected yet.",
+    registry=REGISTRY,
+)
+PROJECTION_LAG_SECONDS = Gauge(
+    "edges_collector_projection_lag_seconds",
+    "Age of the oldest callback that is not projected yet.",
+    registry=REGISTRY,
+)
+DATABASE_BYTES = Gauge(
+    "edges_collector_database_bytes", "Size of the files.", ["file"], registry=REGISTRY
+)
+QUARANTINED = Gauge(
+    "edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY
+)
+
+
+def configure_logging(level: str, style: Literal["json", "console"] | None) -> None:
+    """Send all logs, those of libraries too, to stderr in one shape."""
+    is_console = style == "console" or (style is None and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if is_console:
+        last: list[Any] = [structlog.dev.ConsoleRenderer()]
+    else:
+        last = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(
+                serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
+            ),
+        ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, _for_stdlib],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("httpx2").setLevel("WARNING")
+    logging.getLogger("asyncio").setLevel("WARNING")
+
+
+def _for_stdlib(logger: Any, name: str, event: Any) -> Any:
+    return structlog.stdlib.ProcessorFormatter.wrap_for_formatter(logger, name, event)

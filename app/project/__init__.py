@@ -1,0 +1,1 @@
+"""From logged callbacks to runs, inputs and results: a pure core, and a loop around it."""

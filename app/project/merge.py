@@ -1,0 +1,232 @@
+"""What new callbacks change in a run: pure decisions, independent of order.
+
+Whatever order callbacks come in, however they are split into batches, the rows end up
+the same. Two rules carry this. Of several bodies under one id, the one of highest rank
+wins. Of several callbacks with the same content under different ids (an original and
+its replays), the one with the smallest id counts. Both are minima over a set.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.canonical import canonical
+from app.fields import field_names, lookup_values
+from app.model import TERMINAL_STATUSES, input_status
+from app.project.reading import NO_INPUT, Reading
+from app.store.rows import CallbackRow, Changes, InputRow, Known
+
+_FAILED = frozenset({"FAILED", "BLOCKED", "STOPPED"})
+
+
+class Earlier(Protocol):
+    """What the merge asks for in the rare cases that touch more than the new callbacks."""
+
+    def family(self, first_seq: int) -> list[CallbackRow]:
+        """The stored callback `first_seq` and those that conflict with it."""
+
+    def with_content(self, content: bytes, first_digest: bytes) -> list[CallbackRow]:
+        """The stored callbacks with this content, whose first result has this digest."""
+
+    def input(self, input_no: int) -> InputRow:
+        """A stored input."""
+
+    def reading(self, seq: int) -> Reading:
+        """The reading of a logged callback."""
+
+
+class Merge:
+    """Takes readings of one run, in any order, and gathers what they change."""
+
+    def __init__(self, known: Known, earlier: Earlier) -> None:
+        self.changes = Changes(known.run)
+        self._inputs = known.inputs
+        self._inputs_by_no = {row.input_no: row for row in known.inputs.values()}
+        self._earlier = earlier
+        self._rows: dict[int, CallbackRow] = {}
+        self._new: set[int] = set()
+        self._by_content: dict[bytes, list[CallbackRow]] = {}
+        for content, rows in known.by_content.items():
+            self._by_content[content] = [self._interned(row) for row in rows]
+
+    def add(self, reading: Reading) -> None:
+        """Take one more callback."""
+        logged = reading.logged
+        row = CallbackRow(
+            seq=logged.seq,
+            key=logged.key,
+            input_no=self._see_input(reading) if reading.input_key != NO_INPUT else 0,
+            batch_uid=reading.batch_uid,
+            status=reading.status,
+            content=reading.content,
+            results=len(reading.digests),
+            received_ms=logged.received_ms,
+            body_bytes=len(logged.body),
+            conflicts_with=logged.conflicts_with,
+            note=reading.note,
+        )
+        self._rows[row.seq] = row
+        self._new.add(row.seq)
+        self.changes.new_callbacks.append(row)
+        self._see_run(reading, row)
+        fields = self.changes.fields
+        for names in reading.fields:
+            fields.update([("data", name) for name in names])
+        if row.content is not None:
+            self._by_content.setdefault(row.content, []).append(row)
+        if row.conflicts_with is not None:
+            self._elect(row, row.conflicts_with)
+        elif row.content is not None:
+            self._count(row.content, reading.digests)
+
+    # --------------------------------------------------------- run and input
+
+    def _see_run(self, reading: Reading, row: CallbackRow) -> None:
+        run = self.changes.run
+        if row.conflicts_with is None:
+            run.callbacks += 1
+        else:
+            run.conflicts += 1
+        if reading.status is not None:
+            run.statuses.add(reading.status)
+            if reading.status in TERMINAL_STATUSES:
+                run.finished_ms = min(run.finished_ms or row.received_ms, row.received_ms)
+        run.action_name = _smallest(run.action_name, reading.action_name)
+        run.execution_mode = _smallest(run.execution_mode, reading.execution_mode)
+        run.scheduled_run_uid = _smallest(run.scheduled_run_uid, reading.scheduled_run_uid)
+        run.first_received_ms = min(run.first_received_ms or row.received_ms, row.received_ms)
+        run.last_received_ms = max(run.last_received_ms, row.received_ms)
+
+    def _see_input(self, reading: Reading) -> int:
+        """Note what the reading says of its input; the input's number."""
+        received_ms = reading.logged.received_ms
+        known = self._inputs.get(reading.input_key)
+        if known is None:
+            known = self._new_input(reading)
+        else:
+            self._tally(known, -1)
+        known.statuses.add(reading.input_status)
+        if reading.error is not None and (
+            known.error is None or canonical(reading.error) < canonical(known.error)
+        ):
+            known.error = reading.error
+        known.first_received_ms = min(known.first_received_ms, received_ms)
+        known.last_received_ms = max(known.last_received_ms, received_ms)
+        self._tally(known, 1)
+        self.changes.inputs[known.input_no] = known
+        return known.input_no
+
+    def _new_input(self, reading: Reading) -> InputRow:
+        changes = self.changes
+        changes.run.inputs += 1
+        row = InputRow(
+            changes.run.inputs, reading.input_key, reading.input, reading.custom_data
+        )
+        row.first_received_ms = reading.logged.received_ms
+        self._inputs[row.input_key] = self._inputs_by_no[row.input_no] = row
+        changes.new_inputs.add(row.input_no)
+        changes.custom_values.extend(
+            (path, value, row.input_no) for path, value in lookup_values(reading.custom_data)
+        )
+        for section, value in (("input", reading.input), ("custom_data", reading.custom_data)):
+            changes.fields.update([(section, name) for name in _names(value)])
+        return row
+
+    def _tally(self, known: InputRow, change: int) -> None:
+        status = input_status(known.statuses)
+        if status == "SUCCEEDED":
+            self.changes.run.inputs_succeeded += change
+        elif status in _FAILED:
+            self.changes.run.inputs_failed += change
+
+    # -------------------------------------------------------- whose results count
+
+    def _elect(self, row: CallbackRow, first_seq: int) -> None:
+        """Of all bodies under one id, let the one of highest rank win."""
+        stored = [self._interned(one) for one in self._earlier.family(first_seq)]
+        family = {one.seq: one for one in stored}
+        for one in self.changes.new_callbacks:
+            if first_seq in (one.seq, one.conflicts_with):
+                family[one.seq] = one
+        winner = max(family.values(), key=lambda one: self._earlier.reading(one.seq).rank)
+        for one in family.values():
+            one.is_winner = one is winner
+            if one is not winner:
+                self._lose(one, winner.seq)
+            if one is not row:
+                self._changed(one)
+        by_content = {one.content: one for one in family.values() if one.content is not None}
+        for content, one in by_content.items():
+            self._load(content, self._earlier.reading(one.seq).digests[0])
+            self._count(content)
+
+    def _load(self, content: bytes, first_digest: bytes) -> None:
+        """Know every callback with this content: the stored ones, and the new ones."""
+        rows = {row.seq: row for row in self._by_content.get(content, ())}
+        stored = self._earlier.with_content(content, first_digest)
+        for row in (*map(self._interned, stored), *self.changes.new_callbacks):
+            if row.content == content:
+                rows[row.seq] = row
+        self._by_content[content] = list(rows.values())
+
+    def _count(self, content: bytes, digests: Sequence[bytes] | None = None) -> None:
+        """Of all winners with this content, let the one with the smallest id count."""
+        rows = self._by_content[content]
+        counted = min((row for row in rows if row.is_winner), key=lambda row: row.key, default=None)
+        for row in rows:
+            if row is counted:
+                self._win(row, digests)
+            elif counted is not None:
+                self._lose(row, counted.seq)
+
+    def _win(self, row: CallbackRow, digests: Sequence[bytes] | None) -> None:
+        changes = self.changes
+        is_counted = row.lost_to is None and (row.seq not in self._new or row.seq in changes.counted)
+        if is_counted:
+            return
+        row.lost_to = None
+        if changes.uncounted.pop(row.seq, None) is None:
+            if digests is None or len(digests) != row.results:
+                digests = self._earlier.reading(row.seq).digests
+            changes.counted[row.seq] = digests
+        self._credit(row, row.results)
+
+    def _lose(self, row: CallbackRow, to: int) -> None:
+        changes = self.changes
+        if not row.results:
+            return
+        was_counted = row.lost_to is None and (
+            row.seq not in self._new or row.seq in changes.counted
+        )
+        if row.lost_to is None:
+            row.lost_to = to
+        if was_counted:
+            if changes.counted.pop(row.seq, None) is None:
+                changes.uncounted[row.seq] = self._earlier.reading(row.seq).digests
+            self._credit(row, -row.results)
+
+    def _credit(self, row: CallbackRow, results: int) -> None:
+        self.changes.run.results += results
+        if row.input_no:
+            known = self._inputs_by_no.get(row.input_no)
+            if known is None:  # the input of an earlier callback that no longer counts
+                known = self._earlier.input(row.input_no)
+                known = self._inputs.setdefault(known.input_key, known)
+                self._inputs_by_no[row.input_no] = known
+            known.results += results
+            self.changes.inputs[row.input_no] = known
+        self._changed(row)
+
+    def _changed(self, row: CallbackRow) -> None:
+        if row.seq not in self._new:
+            self.changes.changed_callbacks[row.seq] = row
+
+    def _interned(self, row: CallbackRow) -> CallbackRow:
+        return self._rows.setdefault(row.seq, row)
+
+
+def _smallest(one: str | None, other: str | None) -> str | None:
+    return min((text for text in (one, other) if text is not None), default=None)
+
+
+def _names(value: object) -> list[str]:
+    return list(field_names(value)) if isinstance(value, dict) else ["value"] * (value is not None)

@@ -1,0 +1,117 @@
+"""What one logged callback says, read liberally: a pure function of its body."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.canonical import Json, canonical, digest, parse
+from app.fields import field_names
+from app.model import Logged, callback_input_status, normalise_error, read_status
+
+NO_INPUT = b""
+"""The input key of callbacks that name neither an input nor custom_data."""
+
+_KNOWN_KEYS = frozenset({"callback_ref_uid", "run", "custom_data", "input", "error"})
+_TEXT_MAX = 200
+
+
+@dataclass(slots=True)
+class Reading:
+    """One callback, understood as far as it can be."""
+
+    logged: Logged
+    run_uid: str = ""
+    batch_uid: str | None = None
+    status: str | None = None
+    action_name: str | None = None
+    execution_mode: str | None = None
+    scheduled_run_uid: str | None = None
+    input_key: bytes = NO_INPUT
+    input: Json = None
+    custom_data: Json = None
+    error: dict[str, Json] | None = None
+    digests: Sequence[bytes] = ()
+    """One for each result, in the callback's order."""
+    content: bytes | None = None
+    """What a replay under another id shares with its original; None without results."""
+    fields: Sequence[tuple[str, ...]] = ()
+    """The field names of each shape of result, once."""
+    note: str | None = None
+    """What an operator should know of it: unknown keys, or why it could not be read."""
+
+    @property
+    def input_status(self) -> str:
+        """What this callback says of its input's status."""
+        return callback_input_status(self.status, has_error=self.error is not None)
+
+    @property
+    def rank(self) -> tuple[int, bool, bytes]:
+        """Of several bodies under one id, the highest rank counts: most results, then an end."""
+        is_final = self.status not in (None, "RUNNING")
+        return len(self.digests), is_final, digest(canonical(parse(self.logged.body)))
+
+
+def read_callback(logged: Logged, result_keys: Sequence[str]) -> Reading:
+    """The reading of a logged callback. Never raises: what cannot be read has a `note`."""
+    try:
+        value = parse(logged.body)
+        return _read(logged, value, result_keys)
+    except (ValueError, TypeError, RecursionError, AttributeError) as error:
+        return Reading(logged, note=f"could not be read: {error}")
+
+
+def results_of(value: dict[str, Json], result_keys: Sequence[str]) -> tuple[str | None, list[Json]]:
+    """The key that holds the results of a callback's body, and the results.
+
+    The first of `result_keys` that holds a list or an object counts; (None, []) if none does.
+    """
+    for key in result_keys:
+        found = value.get(key)
+        if isinstance(found, list):
+            return key, found
+        if isinstance(found, dict):
+            return key, [found]
+    return None, []
+
+
+def input_key(given: Json, custom_data: Json) -> bytes:
+    """What stands for an input: the digest of the input and the user's own data with it."""
+    if given is None and custom_data is None:
+        return NO_INPUT
+    return digest(canonical([given, custom_data]))
+
+
+def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> Reading:
+    run = value["run"]
+    batch_uid = _text(run.get("batch_uid"))
+    given, custom_data = value.get("input"), value.get("custom_data")
+    found_at, results = results_of(value, result_keys)
+    key = input_key(given, custom_data)
+    digests = [digest(canonical(result)) for result in results]
+    content = None
+    if digests:
+        content = digest(b"\0".join(((batch_uid or "").encode(), key, *digests)))
+    shapes = {field_names(result) if isinstance(result, dict) else ("value",) for result in results}
+    unknown = [name for name in value if name not in _KNOWN_KEYS and name != found_at]
+    return Reading(
+        logged=logged,
+        run_uid=run["run_uid"],
+        batch_uid=batch_uid,
+        status=read_status(run.get("status")),
+        action_name=_text(run.get("action_name")),
+        execution_mode=_text(run.get("execution_mode")),
+        scheduled_run_uid=_text(run.get("scheduled_run_uid")),
+        input_key=key,
+        input=given,
+        custom_data=custom_data,
+        error=normalise_error(value.get("error")),
+        digests=digests,
+        content=content,
+        fields=tuple(shapes),
+        note="unknown keys: " + ", ".join(unknown)[:_TEXT_MAX] if unknown else None,
+    )
+
+
+def _text(value: Json) -> str | None:
+    return value[:_TEXT_MAX] if isinstance(value, str) and value else None
+

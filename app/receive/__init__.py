@@ -1,0 +1,1 @@
+"""The hot path: authenticate, bound, read the ids, hand to the log, answer."""

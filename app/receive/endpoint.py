@@ -1,0 +1,232 @@
+"""`POST /callbacks`: plain ASGI, since every layer in between costs a share of the rate."""
+
+import hmac
+import itertools
+import os
+from collections.abc import Awaitable, Callable
+from time import time_ns
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uuid_utils import uuid7
+
+from app import observe
+from app.log.group_commit import GroupCommit
+from app.model import Arrival, Outcome, Quarantined
+from app.receive.body import (
+    BodyTooLargeError,
+    BrokenBodyError,
+    SenderGoneError,
+    UnsupportedEncodingError,
+    read_body,
+)
+from app.receive.reading import NotACallbackError, NotJsonError, read_ids
+from app.store.protocol import LogUnavailable
+
+PATH = "/callbacks"
+RETRY_AFTER_S = 5
+
+Header = tuple[bytes, bytes]
+_JSON: Header = (b"content-type", b"application/json")
+_PROBLEM: Header = (b"content-type", b"application/problem+json")
+
+log = structlog.get_logger("receive")
+
+
+class CallbackEndpoint:
+    """Takes callbacks in front of `app`, which gets every other request."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        commits: GroupCommit,
+        quarantine: Callable[[Quarantined], Awaitable[str]],
+        token: str,
+        body_bytes_max: int,
+    ) -> None:
+        self._app = app
+        self._submit = commits.submit
+        self._quarantine = quarantine
+        self._token = token.encode()
+        self._bearer = b"Bearer " + self._token
+        self._body_bytes_max = body_bytes_max
+        self._request_ids = (f"{os.urandom(4).hex()}-{n:x}" for n in itertools.count(1))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a callback, or pass the request on."""
+        if scope["type"] != "http" or not (
+            scope["path"] == PATH or scope["path"].startswith(PATH + "/")
+        ):
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")[:100] or next(self._request_ids).encode()
+        status, header, body = await self._answer(scope, headers, receive, request_id)
+        if status:
+            start_headers = [
+                header,
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", request_id),
+            ]
+            if status == 503:
+                start_headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+            elif status == 401:
+                start_headers.append((b"www-authenticate", b"Bearer"))
+            elif status == 405:
+                start_headers.append((b"allow", b"POST"))
+            if status in (401, 405, 413, 415):
+                # What is left of the body is not worth reading: let the sender start afresh.
+                start_headers.append((b"connection", b"close"))
+            await send({"type": "http.response.start", "status": status, "headers": start_headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
+    ) -> tuple[int, Header, bytes]:
+        """Status, content type and body of the answer; status 0 if nobody waits for one."""
+        if scope["method"] != "POST":
+            return _problem(405, "Method not allowed", "callbacks are sent with POST")
+        if not self._is_authentic(scope, headers):
+            observe.CALLBACKS.labels("unauthorized").inc()
+            return _problem(
+                401,
+                "Unauthorized",
+                "send the ingest token as `Authorization: Bearer …`, or as the last part"
+                " of the path: /callbacks/{token}",
+            )
+        try:
+            body = await read_body(receive, headers, self._body_bytes_max)
+        except SenderGoneError:
+            observe.CALLBACKS.labels("sender_gone").inc()
+            return 0, _JSON, b""
+        except BodyTooLargeError:
+            observe.CALLBACKS.labels("too_large").inc()
+            log.warning("callback refused: too large", request_id=request_id.decode("latin-1"))
+            return _problem(
+                413,
+                "Body too large",
+                f"a callback may have {self._body_bytes_max} bytes after inflation;"
+                " COLLECTOR_MAX_BODY_BYTES sets this",
+            )
+        except UnsupportedEncodingError as error:
+            return _problem(
+                415, "Unsupported content encoding", f"send the body plain or gzip, not {error}"
+            )
+        except BrokenBodyError as error:
+            return _problem(400, "Broken body", str(error))
+        content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if content_type and not (content_type == b"application/json" or content_type.endswith(b"+json")):
+            return await self._refused_type(body, content_type, request_id)
+        return await self._take(body, content_type, request_id)
+
+    def _is_authentic(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        """Compare in constant time, in whichever of the two places the token stands."""
+        in_path = scope["path"][len(PATH) + 1 :]
+        if in_path:
+            return hmac.compare_digest(unquote_to_bytes(in_path), self._token)
+        given = headers.get(b"authorization", b"")
+        return hmac.compare_digest(b"Bearer " + given[7:], self._bearer) and given[:7].lower() == (
+            b"bearer "
+        )
+
+    async def _take(
+        self, body: bytes, content_type: bytes, request_id: bytes
+    ) -> tuple[int, Header, bytes]:
+        received_ms = time_ns() // 1_000_000
+        try:
+            ids = read_ids(body)
+        except NotJsonError as error:
+            return await self._quarantined(
+                400, "not_json", str(error), body, content_type, request_id
+            )
+        except NotACallbackError as error:
+            return await self._quarantined(
+                202, "not_a_callback", str(error), body, content_type, request_id
+            )
+        try:
+            outcome = await self._submit(Arrival(ids.run_uid, ids.key, body, received_ms))
+        except LogUnavailable as error:
+            return self._unavailable(error, request_id)
+        observe.OUTCOMES[outcome].inc()
+        observe.CALLBACK_BYTES.inc(len(body))
+        if outcome is Outcome.CONFLICT:
+            log.warning(
+                "callback conflicts with an earlier one of the same id; both are kept",
+                run_uid=ids.run_uid,
+                callback_ref_uid=ids.callback_ref_uid,
+                request_id=request_id.decode("latin-1"),
+            )
+        return (
+            200,
+            _JSON,
+            orjson.dumps(
+                {
+                    "status": outcome,
+                    "callback_ref_uid": ids.callback_ref_uid,
+                    "run_uid": ids.run_uid,
+                }
+            ),
+        )
+
+    async def _refused_type(
+        self, body: bytes, content_type: bytes, request_id: bytes
+    ) -> tuple[int, Header, bytes]:
+        """An authentic body of a type that is not JSON: kept, but told apart from a callback."""
+        shown = content_type.decode("latin-1")[:100]
+        return await self._quarantined(
+            415, "not_json_type", f"the content type is {shown}", body, content_type, request_id
+        )
+
+    async def _quarantined(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        body: bytes,
+        content_type: bytes,
+        request_id: bytes,
+    ) -> tuple[int, Header, bytes]:
+        item = Quarantined(
+            quarantine_id=str(uuid7()),
+            received_ms=time_ns() // 1_000_000,
+            reason=reason,
+            detail=detail,
+            content_type=content_type.decode("latin-1")[:200],
+            body=body,
+        )
+        try:
+            quarantine_id = await self._quarantine(item)
+        except LogUnavailable as error:
+            return self._unavailable(error, request_id)
+        observe.CALLBACKS.labels("quarantined").inc()
+        log.warning(
+            "body quarantined",
+            quarantine_id=quarantine_id,
+            reason=reason,
+            detail=detail,
+            request_id=request_id.decode("latin-1"),
+        )
+        if status == 202:
+            answer = {"status": "quarantined", "quarantine_id": quarantine_id, "detail": detail}
+            return 202, _JSON, orjson.dumps(answer)
+        titles = {400: "Not JSON", 415: "Unsupported content type"}
+        return _problem(status, titles[status], detail, quarantine_id=quarantine_id)
+
+    def _unavailable(self, error: LogUnavailable, request_id: bytes) -> tuple[int, Header, bytes]:
+        observe.CALLBACKS.labels("unavailable").inc()
+        log.error(
+            "callback not taken", reason=str(error), request_id=request_id.decode("latin-1")
+        )
+        return _problem(
+            503, "The store cannot take it now", "nothing was stored: send it again later"
+        )
+
+
+def _problem(status: int, title: str, detail: str, **members: Any) -> tuple[int, Header, bytes]:
+    """An RFC 9457 problem, as `app.api.problems` writes them for all other paths."""
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return status, _PROBLEM, orjson.dumps(problem | members)

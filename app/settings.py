@@ -1,0 +1,142 @@
+"""Every setting: its name, default, unit and meaning. The README's table is made from it.
+
+A value comes from a flag, else the environment (`COLLECTOR_<NAME>`, or the content of
+the file that `COLLECTOR_<NAME>_FILE` names), else a configuration file (TOML, named by
+`COLLECTOR_CONFIG`), else the default.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "COLLECTOR_"
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The collector's configuration, validated. Raises ValidationError naming each bad value."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    data_dir: Annotated[
+        Path, Field(description="Folder of the database, the generated secrets and export files.")
+    ] = Path("data")
+    database_url: Annotated[
+        str | None,
+        Field(description="`sqlite:///PATH`. Default: `collector.db` in the data folder."),
+    ] = None
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")] = (
+        8080
+    )
+    public_url: Annotated[
+        AnyHttpUrl | None, Field(description="How Edges reaches this service.")
+    ] = None
+    ingest_token: Annotated[
+        SecretStr | None,
+        Field(description="What a callback must carry. Generated at the first start."),
+    ] = None
+    admin_key: Annotated[
+        SecretStr | None,
+        Field(description="The first API key, all scopes. Generated at the first start."),
+    ] = None
+    edges_base_url: Annotated[AnyHttpUrl, Field(description="The Edges API.")] = AnyHttpUrl(
+        "https://api.edges.run/v1"
+    )
+    edges_api_key: Annotated[
+        SecretStr | None, Field(description="Key of the Edges API, for reconciliation.")
+    ] = None
+    max_body_bytes: Annotated[
+        int, Field(ge=1024, le=256 * MIB, description="Largest callback taken, after inflation.")
+    ] = 16 * MIB
+    result_keys: Annotated[
+        tuple[str, ...],
+        Field(description="Where in a callback to look for results, first match counts (JSON)."),
+    ] = ("results", "result", "outputs", "output", "data")
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"] | None,
+        Field(description="Default: `console` on a terminal, else `json`."),
+    ] = None
+    drain_s: Annotated[
+        float,
+        Field(ge=0, le=300, description="Seconds between failing readiness and closing on SIGTERM."),
+    ] = 1.0
+    ready_lag_s: Annotated[
+        float, Field(gt=0, description="Projection lag in seconds above which readiness fails.")
+    ] = 60.0
+    projection_burst_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Seconds of a burst during which acknowledging goes before projecting,"
+            " where both compete for one processor.",
+        ),
+    ] = 5.0
+    projection_paused: Annotated[
+        bool, Field(description="Only receive; project after a restart without this.")
+    ] = False
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sqlite:///"):
+            raise ValueError("only sqlite:///PATH is supported by this version")
+        return value
+
+    @property
+    def log_path(self) -> Path:
+        """The SQLite file that holds the log."""
+        if self.database_url is not None:
+            return Path(self.database_url.removeprefix("sqlite:///"))
+        return self.data_dir / "collector.db"
+
+    @property
+    def projection_path(self) -> Path:
+        """The SQLite file that holds what is derived from the log, beside it."""
+        return self.log_path.with_name(f"{self.log_path.stem}-projection.db")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, `*_FILE`, configuration file: in this order."""
+        sources = [init_settings, env_settings, SecretFiles(settings_cls)]
+        if config := os.environ.get(f"{PREFIX}CONFIG"):
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(config)))
+        return tuple(sources)
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """`COLLECTOR_<NAME>_FILE` names a file that holds the value of a setting."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The file's content without the line end, or None. Raises OSError if unreadable."""
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text("utf-8").strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Every setting that a file gives."""
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Where things are kept: the protocols that a store keeps, and the stores."""

@@ -1,0 +1,96 @@
+"""What is derived of a run, as rows that the projection changes and a store keeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.canonical import Json
+
+
+@dataclass(slots=True)
+class RunRow:
+    """The state of a run, as far as its callbacks show it."""
+
+    run_no: int
+    run_uid: str
+    callbacks: int = 0
+    conflicts: int = 0
+    results: int = 0
+    statuses: set[str] = field(default_factory=set)
+    action_name: str | None = None
+    execution_mode: str | None = None
+    scheduled_run_uid: str | None = None
+    inputs: int = 0
+    inputs_succeeded: int = 0
+    inputs_failed: int = 0
+    first_received_ms: int = 0
+    last_received_ms: int = 0
+    finished_ms: int | None = None
+    """When the first callback with a terminal status came."""
+
+
+@dataclass(slots=True)
+class InputRow:
+    """One input of a run."""
+
+    input_no: int
+    """Its number within the run; 0 stands for no input at all."""
+    input_key: bytes
+    input: Json
+    custom_data: Json
+    statuses: set[str] = field(default_factory=set)
+    error: dict[str, Json] | None = None
+    results: int = 0
+    first_received_ms: int = 0
+    last_received_ms: int = 0
+
+
+@dataclass(slots=True)
+class CallbackRow:
+    """One callback of a run, and whether its results count."""
+
+    seq: int
+    key: str
+    input_no: int
+    batch_uid: str | None
+    status: str | None
+    content: bytes | None
+    results: int
+    received_ms: int
+    body_bytes: int
+    conflicts_with: int | None = None
+    is_winner: bool = True
+    """False if another body under the same id counts in its place."""
+    lost_to: int | None = None
+    """`seq` of the callback whose results count in place of this one's; None if these count."""
+    note: str | None = None
+
+
+@dataclass(slots=True)
+class Known:
+    """What a store has of one run that new callbacks of it may touch."""
+
+    run: RunRow
+    inputs: dict[bytes, InputRow]
+    """By input key."""
+    by_content: dict[bytes, list[CallbackRow]]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What new callbacks change in one run."""
+
+    run: RunRow
+    inputs: dict[int, InputRow] = field(default_factory=dict)
+    """By number."""
+    new_inputs: set[int] = field(default_factory=set)
+    new_callbacks: list[CallbackRow] = field(default_factory=list)
+    changed_callbacks: dict[int, CallbackRow] = field(default_factory=dict)
+    counted: dict[int, Sequence[bytes]] = field(default_factory=dict)
+    """Digests of the results that now count, by the `seq` of their callback."""
+    uncounted: dict[int, Sequence[bytes]] = field(default_factory=dict)
+    """Likewise of those that no longer count."""
+    custom_values: list[tuple[str, str, int]] = field(default_factory=list)
+    """(path, value, input number)."""
+    fields: set[tuple[str, str]] = field(default_factory=set)
+    """(section, field name); the section is `data`, `custom_data` or `input`."""
+

@@ -1,0 +1,1 @@
+"""The embedded store: two SQLite files, each written by exactly one process."""

@@ -1,0 +1,82 @@
+"""One door to SQLite: the newer library where it has wheels, the standard one elsewhere.
+
+`pysqlite3` carries a SQLite without the WAL-reset bug of 3.7.0 to 3.51.2, which can
+corrupt a database when two connections write or checkpoint at once. The collector
+writes and checkpoints each file through one connection, so that it is safe with both.
+"""
+
+import sqlite3
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    driver: Any = sqlite3
+else:
+    try:
+        import pysqlite3.dbapi2 as driver
+    except ImportError:
+        driver = sqlite3
+
+Connection = sqlite3.Connection if TYPE_CHECKING else driver.Connection
+Error: type[Exception] = driver.Error
+OperationalError: type[Exception] = driver.OperationalError
+SQLITE_VERSION: str = driver.sqlite_version
+
+BUSY_TIMEOUT_S = 2.0
+"""How long a statement waits for a lock that another process holds."""
+
+
+def connect_writer(path: Path, *, cache_kib: int = 16_384) -> Connection:
+    """The one connection that writes `path`: WAL, and every commit fsync'ed (`FULL`).
+
+    It checkpoints only when asked to, see `checkpoint`. Usable from any one thread at a time.
+    """
+    connection = _connect(path, f"file:{_quoted(path)}?mode=rwc")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def connect_reader(path: Path, *, cache_kib: int = 8_192) -> Connection:
+    """A connection that only reads `path`. Raises OperationalError if the file is missing."""
+    connection = _connect(path, f"file:{_quoted(path)}?mode=rw")
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _connect(path: Path, uri: str) -> Connection:
+    connection: Connection = driver.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    return connection
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def rolled_back(connection: Connection) -> None:
+    """End a transaction that failed. SQLite may have ended it by itself already."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def wal_bytes(path: Path) -> int:
+    """Size of the write-ahead log beside `path`, 0 if there is none."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def is_pysqlite3() -> bool:
+    """Whether the SQLite in use is the one that `pysqlite3` carries."""
+    return "pysqlite3" in sys.modules and driver is not sqlite3
+
+

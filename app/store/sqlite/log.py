@@ -1,0 +1,282 @@
+"""The log in SQLite: a batch of arrivals is one transaction and one fsync.
+
+Runs on the log's own thread. While it compresses and commits, the interpreter is free
+for the event loop, and a batch costs a handful of statements whatever its size: each
+statement gives the interpreter up and must win it back from a busy event loop.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import orjson
+import zstandard
+
+from app.canonical import canonical, digest, parse
+from app.model import Arrival, Logged, Outcome, Quarantined
+from app.store.protocol import LogUnavailable
+from app.store.sqlite import segments
+from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
+from app.store.sqlite.migrations import migrate
+
+SCHEMA = "log_schema"
+CHECKPOINT_BYTES = 24 * 1024 * 1024
+_RUN_CACHE_MAX = 10_000
+
+
+class SqliteLogWriter:
+    """Writes the log. Not for use by two threads at once, nor by two processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._run_numbers: dict[str, int] = {}
+        self._connection = self._open()
+
+    def _open(self) -> Connection:
+        connection = connect_writer(self._path)
+        migrate(connection, SCHEMA)
+        row = connection.execute(
+            "SELECT first_seq + callbacks FROM segments ORDER BY first_seq DESC LIMIT 1"
+        ).fetchone()
+        self._next_seq = row[0] if row else 1
+        return connection
+
+    def close(self) -> None:
+        """Release the file. What was appended is durable already."""
+        self._connection.close()
+
+    # ------------------------------------------------------------ callbacks
+
+    def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Make `arrivals` durable in one transaction; one outcome for each, in order.
+
+        Raises LogUnavailable if the store cannot take them (disk full, locked for longer
+        than `BUSY_TIMEOUT_S`, I/O error): then nothing of the batch is stored.
+        """
+        try:
+            return self._append(arrivals)
+        except Error as error:
+            self._recover()
+            raise LogUnavailable(f"the log cannot be written: {error}") from error
+
+    def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        next_seq = self._next_seq
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        outcomes = [Outcome.STORED] * len(arrivals)
+        places = sorted(range(len(arrivals)), key=lambda place: arrivals[place].run_uid)
+        packed: list[bytes] = []
+        rows: list[tuple[int, int, int, int, int]] = []
+        offset = 1
+        for run_uid, group in groupby(places, key=lambda place: arrivals[place].run_uid):
+            run_no = self._run_no(run_uid)
+            entries = self._new_entries(run_no, next_seq, arrivals, list(group), outcomes)
+            for portion in segments.split(entries):
+                frame = segments.pack(portion, self._compressor)
+                packed.append(frame)
+                rows.append((next_seq, run_no, len(portion), offset, len(frame)))
+                offset += len(frame)
+                next_seq += len(portion)
+        if rows:
+            execute(
+                "INSERT INTO segments (first_seq, run_no, callbacks, frame)"
+                " SELECT value->>0, value->>1, value->>2, substr(?1, value->>3, value->>4)"
+                " FROM json_each(?2)",
+                (b"".join(packed), orjson.dumps(rows).decode()),
+            )
+        execute("COMMIT")
+        self._next_seq = next_seq
+        return outcomes
+
+    def _new_entries(
+        self,
+        run_no: int,
+        first_seq: int,
+        arrivals: Sequence[Arrival],
+        places: Sequence[int],
+        outcomes: list[Outcome],
+    ) -> list[segments.Entry]:
+        """Take the keys of one run's arrivals; those that were taken before get their outcome."""
+        first_places: dict[str, int] = {}
+        repeats: list[int] = []
+        for place in places:
+            if first_places.setdefault(arrivals[place].key, place) != place:
+                repeats.append(place)
+        keys = list(first_places)
+        seqs = self._take_keys(run_no, first_seq, keys)
+        entries: list[segments.Entry] = []
+        fresh: dict[str, Arrival] = {}
+        for key in keys:
+            arrival = arrivals[first_places[key]]
+            if key in seqs:
+                repeats.append(first_places[key])
+            else:
+                fresh[key] = arrival
+                entries.append(segments.Entry(key, arrival.received_ms, arrival.body, None))
+        if repeats:
+            seqs.update((key, first_seq + place) for place, key in enumerate(fresh))
+            self._settle_repeats(run_no, first_seq, arrivals, repeats, seqs, fresh, entries, outcomes)
+        return entries
+
+    def _take_keys(self, run_no: int, first_seq: int, keys: Sequence[str]) -> dict[str, int]:
+        """Claim `keys` for seqs from `first_seq` on, in order; {key: seq} of those taken before."""
+        execute = self._connection.execute
+        values = orjson.dumps(keys).decode()
+        taken = execute(
+            "INSERT INTO callback_keys (run_no, callback_key, seq)"
+            " SELECT ?1, value, ?2 + key FROM json_each(?3) WHERE true"
+            " ON CONFLICT DO NOTHING",
+            (run_no, first_seq, values),
+        ).rowcount
+        if taken == len(keys):
+            return {}
+        earlier = dict(
+            execute(
+                "SELECT callback_key, seq FROM json_each(?3) JOIN callback_keys"
+                " ON run_no = ?1 AND callback_key = value WHERE seq < ?2",
+                (run_no, first_seq, values),
+            ).fetchall()
+        )
+        # The new ones were numbered with gaps where the known ones stood; close the gaps.
+        places = {k: first_seq + n for n, k in enumerate(k for k in keys if k not in earlier)}
+        execute(
+            "UPDATE callback_keys SET seq = new.value FROM json_each(?2) AS new"
+            " WHERE run_no = ?1 AND callback_key = new.key",
+            (run_no, orjson.dumps(places).decode()),
+        )
+        return earlier
+
+    def _settle_repeats(
+        self,
+        run_no: int,
+        first_seq: int,
+        arrivals: Sequence[Arrival],
+        repeats: Sequence[int],
+        seqs: dict[str, int],
+        fresh: dict[str, Arrival],
+        entries: list[segments.Entry],
+        outcomes: list[Outcome],
+    ) -> None:
+        """Tell duplicates from conflicts; a conflict's body is logged like any other."""
+        execute = self._connection.execute
+        duplicates = 0
+        for place in repeats:
+            arrival = arrivals[place]
+            seq = seqs[arrival.key]
+            first = fresh.get(arrival.key)
+            if _same_content(arrival.body, first.body if first else self._body(seq)):
+                outcomes[place] = Outcome.DUPLICATE
+                duplicates += 1
+                continue
+            outcomes[place] = Outcome.CONFLICT
+            is_new = execute(
+                "INSERT INTO conflicts (run_no, callback_key, body_digest, seq)"
+                " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (run_no, arrival.key, digest(_comparable(arrival.body)), first_seq + len(entries)),
+            ).rowcount
+            if is_new:
+                entries.append(
+                    segments.Entry(arrival.key, arrival.received_ms, arrival.body, seq)
+                )
+            else:
+                duplicates += 1
+        if duplicates:
+            execute(
+                "UPDATE runs SET duplicates = duplicates + ? WHERE run_no = ?", (duplicates, run_no)
+            )
+
+    def _run_no(self, run_uid: str) -> int:
+        run_no = self._run_numbers.get(run_uid)
+        if run_no is None:
+            execute = self._connection.execute
+            execute("INSERT INTO runs (run_uid) VALUES (?) ON CONFLICT DO NOTHING", (run_uid,))
+            (found,) = execute("SELECT run_no FROM runs WHERE run_uid = ?", (run_uid,)).fetchone()
+            run_no = int(found)
+            if len(self._run_numbers) >= _RUN_CACHE_MAX:
+                self._run_numbers.clear()
+            self._run_numbers[run_uid] = run_no
+        return run_no
+
+    def _body(self, seq: int) -> bytes:
+        first_seq, run_no, frame = self._connection.execute(
+            "SELECT first_seq, run_no, frame FROM segments WHERE first_seq <= ?"
+            " ORDER BY first_seq DESC LIMIT 1",
+            (seq,),
+        ).fetchone()
+        logged: Logged = segments.unpack(frame, first_seq, run_no, self._decompressor)[
+            seq - first_seq
+        ]
+        return logged.body
+
+    # ----------------------------------------------------------- quarantine
+
+    def quarantine(self, item: Quarantined) -> str:
+        """Keep a body that was not understood, durably; the id under which it is kept.
+
+        The same body again keeps its first id and counts up. Raises LogUnavailable.
+        """
+        try:
+            row = self._connection.execute(
+                "INSERT INTO quarantine (quarantine_id, body_digest, received_ms, last_received_ms,"
+                " reason, detail, content_type, body_bytes, frame)"
+                " VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)"
+                " ON CONFLICT (body_digest) DO UPDATE SET times_seen = times_seen + 1,"
+                " last_received_ms = excluded.received_ms RETURNING quarantine_id",
+                (
+                    item.quarantine_id,
+                    digest(item.body),
+                    item.received_ms,
+                    item.reason,
+                    item.detail,
+                    item.content_type,
+                    len(item.body),
+                    self._compressor.compress(item.body),
+                ),
+            ).fetchall()
+        except Error as error:
+            self._recover()
+            raise LogUnavailable(f"the quarantine cannot be written: {error}") from error
+        return str(row[0][0])
+
+    def release(self, quarantine_id: str) -> bool:
+        """Drop an entry of the quarantine; False if there is none by that id."""
+        try:
+            cursor = self._connection.execute(
+                "DELETE FROM quarantine WHERE quarantine_id = ?", (quarantine_id,)
+            )
+        except Error as error:
+            self._recover()
+            raise LogUnavailable(f"the quarantine cannot be written: {error}") from error
+        return bool(cursor.rowcount)
+
+    # ---------------------------------------------------------------- upkeep
+
+    def checkpoint_if_due(self) -> bool:
+        """Move the write-ahead log into the database once it has grown; True if that was done.
+
+        Apart from `append`, so that those who wait for a commit do not wait for this too.
+        """
+        if wal_bytes(self._path) < CHECKPOINT_BYTES:
+            return False
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return True
+
+    def _recover(self) -> None:
+        """After a failure: end the transaction and forget what it may have numbered."""
+        self._run_numbers.clear()
+        try:
+            rolled_back(self._connection)
+        except Error:  # the connection itself is broken: a new one recovers from the files
+            self._connection.close()
+            self._connection = self._open()
+
+
+def _same_content(one: bytes, other: bytes) -> bool:
+    return one == other or _comparable(one) == _comparable(other)
+
+
+def _comparable(body: bytes) -> bytes:
+    """What two deliveries of one callback share, however they were spelled."""
+    return canonical(parse(body))

@@ -1,0 +1,315 @@
+"""The projection's side of the store: derived rows, read and written in batches.
+
+One process writes this file: the worker. Synchronous, since it has its own process.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import orjson
+
+from app.canonical import dumps
+from app.model import completeness, input_status, run_status
+from app.store.rows import CallbackRow, Changes, InputRow, Known, RunRow
+from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
+from app.store.sqlite.migrations import migrate
+
+SCHEMA = "projection_schema"
+CHECKPOINT_BYTES = 48 * 1024 * 1024
+_PARAMETERS_MAX = 500
+
+_CALLBACK_COLUMNS = (
+    "seq, callback_key, input_no, batch_uid, status, content, results, received_ms,"
+    " body_bytes, conflicts_with, is_winner, lost_to, note"
+)
+
+
+# Named, since the planner would rather scan the run than take many values to an index.
+_BY_SEQ = "NOT INDEXED WHERE run_no = ? AND seq"
+_BY_LOST_CONTENT = "INDEXED BY callbacks_lost WHERE run_no = ? AND lost_to NOTNULL AND content"
+_BY_CONFLICT = (
+    "INDEXED BY callbacks_in_conflict WHERE run_no = ? AND conflicts_with NOTNULL"
+    " AND conflicts_with"
+)
+_BY_NUMBER = "NOT INDEXED WHERE run_no = ? AND input_no"
+_BY_KEY = "INDEXED BY inputs_by_key WHERE run_no = ? AND input_key"
+
+
+class SqliteProjection:
+    """Reads and writes what is derived of runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: Connection = connect_writer(path, cache_kib=24_576)
+        migrate(self._connection, SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def next_seq(self) -> int:
+        """The first seq of the log that is not projected yet."""
+        return int(self._connection.execute("SELECT next_seq FROM progress").fetchone()[0])
+
+    # ----------------------------------------------------------------- reading
+
+    def load(
+        self, run_no: int, run_uid: str, contents: Mapping[bytes, bytes], input_keys: Sequence[bytes]
+    ) -> Known:
+        """What is stored of a run that callbacks with these contents and inputs may touch.
+
+        `contents` gives for each content the digest of its first result.
+        """
+        by_content: dict[bytes, list[CallbackRow]] = {}
+        for row in self.with_content(run_no, contents):
+            if row.content is not None:
+                by_content.setdefault(row.content, []).append(row)
+        inputs = {row.input_key: row for row in self._inputs(run_no, _BY_KEY, input_keys)}
+        return Known(self._run(run_no, run_uid), inputs, by_content)
+
+    def with_content(self, run_no: int, contents: Mapping[bytes, bytes]) -> list[CallbackRow]:
+        """The callbacks of a run with one of these contents; see `load`."""
+        counted: set[int] = set()
+        for portion in _portions(list(set(contents.values()))):
+            counted.update(
+                seq
+                for (seq,) in self._connection.execute(
+                    "SELECT seq FROM results WHERE run_no = ? AND place = 0"
+                    f" AND digest IN ({_marks(portion)})",
+                    (run_no, *portion),
+                )
+            )
+        if not counted:  # nor can there be any that lost to one of them
+            return []
+        return [
+            row
+            for row in (
+                *self._callbacks(run_no, _BY_SEQ, sorted(counted)),
+                *self._callbacks(run_no, _BY_LOST_CONTENT, list(contents)),
+            )
+            if row.content in contents
+        ]
+
+    def family(self, run_no: int, first_seq: int) -> list[CallbackRow]:
+        """A callback and those that conflict with it."""
+        return [
+            *self._callbacks(run_no, _BY_SEQ, [first_seq]),
+            *self._callbacks(run_no, _BY_CONFLICT, [first_seq]),
+        ]
+
+    def input(self, run_no: int, input_no: int) -> InputRow:
+        """One input of a run. Raises LookupError if there is none of this number."""
+        for row in self._inputs(run_no, _BY_NUMBER, [input_no]):
+            return row
+        raise LookupError(f"run {run_no} has no input {input_no}")
+
+    def _run(self, run_no: int, run_uid: str) -> RunRow:
+        row = self._connection.execute(
+            "SELECT run_uid, callbacks, conflicts, results, statuses, action_name, execution_mode,"
+            " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"
+            " last_received_ms, finished_ms FROM runs WHERE run_no = ?",
+            (run_no,),
+        ).fetchone()
+        if row is None:
+            return RunRow(run_no, run_uid)
+        uid, callbacks, conflicts, results, statuses, *rest = row
+        return RunRow(
+            run_no, uid, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest
+        )
+
+    def _callbacks(
+        self, run_no: int, condition: str, values: Sequence[bytes | int]
+    ) -> Iterable[CallbackRow]:
+        for portion in _portions(values):
+            for row in self._connection.execute(
+                f"SELECT {_CALLBACK_COLUMNS} FROM callbacks {condition} IN ({_marks(portion)})",
+                (run_no, *portion),
+            ):
+                yield CallbackRow(*row[:10], bool(row[10]), *row[11:])
+
+    def _inputs(
+        self, run_no: int, condition: str, values: Sequence[bytes | int]
+    ) -> Iterable[InputRow]:
+        for portion in _portions(values):
+            for input_no, key, given, custom, statuses, error, *rest in self._connection.execute(
+                "SELECT input_no, input_key, input, custom_data, statuses, error, results,"
+                f" first_received_ms, last_received_ms FROM inputs {condition} IN ({_marks(portion)})",
+                (run_no, *portion),
+            ):
+                yield InputRow(
+                    input_no,
+                    key,
+                    RawJson(given),
+                    RawJson(custom),
+                    set(orjson.loads(statuses)),
+                    orjson.loads(error) if error else None,
+                    *rest,
+                )
+
+    # ----------------------------------------------------------------- writing
+
+    def save(self, changes: Sequence[Changes], *, from_seq: int, next_seq: int) -> bool:
+        """Write `changes` and the progress to `next_seq` in one transaction.
+
+        False, and nothing written, if the progress is no longer at `from_seq`: another
+        process projected these callbacks in the meantime.
+        """
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            if self.next_seq() != from_seq:
+                execute("ROLLBACK")
+                return False
+            for change in changes:
+                self._save_run(change)
+                self._save_inputs(change)
+                self._save_callbacks(change)
+                self._save_results(change)
+            execute("UPDATE progress SET next_seq = ?", (next_seq,))
+            execute("COMMIT")
+        except BaseException:
+            rolled_back(self._connection)
+            raise
+        if wal_bytes(self._path) >= CHECKPOINT_BYTES:
+            execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return True
+
+    def _save_run(self, changes: Changes) -> None:
+        run = changes.run
+        status = run_status(run.statuses)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO runs (run_no, run_uid, status, statuses, completeness,"
+            " action_name, execution_mode, scheduled_run_uid, callbacks, conflicts, results,"
+            " inputs, inputs_succeeded, inputs_failed, first_received_ms, last_received_ms,"
+            " finished_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.run_no,
+                run.run_uid,
+                status,
+                _set(run.statuses),
+                completeness(status),
+                run.action_name,
+                run.execution_mode,
+                run.scheduled_run_uid,
+                run.callbacks,
+                run.conflicts,
+                run.results,
+                run.inputs,
+                run.inputs_succeeded,
+                run.inputs_failed,
+                run.first_received_ms,
+                run.last_received_ms,
+                run.finished_ms,
+            ),
+        )
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO fields (run_no, section, name) VALUES (?, ?, ?)",
+            [(run.run_no, section, name) for section, name in changes.fields],
+        )
+
+    def _save_inputs(self, changes: Changes) -> None:
+        run_no = changes.run.run_no
+        new, known = [], []
+        for input_no, row in sorted(changes.inputs.items()):
+            derived = (
+                input_status(row.statuses),
+                _set(row.statuses),
+                row.error["label"] if row.error else None,
+                dumps(row.error).decode() if row.error else None,
+                row.results,
+                row.first_received_ms,
+                row.last_received_ms,
+            )
+            if input_no in changes.new_inputs:
+                given, custom = dumps(row.input).decode(), dumps(row.custom_data).decode()
+                new.append((run_no, input_no, row.input_key, given, custom, *derived))
+            else:
+                known.append((*derived, run_no, input_no))
+        self._connection.executemany(
+            "INSERT INTO inputs (run_no, input_no, input_key, input, custom_data, status, statuses,"
+            " error_label, error, results, first_received_ms, last_received_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            new,
+        )
+        self._connection.executemany(
+            "UPDATE inputs SET status = ?, statuses = ?, error_label = ?, error = ?, results = ?,"
+            " first_received_ms = ?, last_received_ms = ? WHERE run_no = ? AND input_no = ?",
+            known,
+        )
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO custom_values (run_no, path, value, input_no)"
+            " VALUES (?, ?, ?, ?)",
+            sorted((run_no, *value) for value in changes.custom_values),
+        )
+
+    def _save_callbacks(self, changes: Changes) -> None:
+        run_no = changes.run.run_no
+        self._connection.executemany(
+            f"INSERT INTO callbacks (run_no, {_CALLBACK_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    run_no,
+                    row.seq,
+                    row.key,
+                    row.input_no,
+                    row.batch_uid,
+                    row.status,
+                    row.content,
+                    row.results,
+                    row.received_ms,
+                    row.body_bytes,
+                    row.conflicts_with,
+                    row.is_winner,
+                    row.lost_to,
+                    row.note,
+                )
+                for row in changes.new_callbacks
+            ],
+        )
+        self._connection.executemany(
+            "UPDATE callbacks SET is_winner = ?, lost_to = ? WHERE run_no = ? AND seq = ?",
+            [
+                (row.is_winner, row.lost_to, run_no, row.seq)
+                for row in changes.changed_callbacks.values()
+            ],
+        )
+
+    def _save_results(self, changes: Changes) -> None:
+        for digests_by_seq, statement in (
+            (
+                changes.uncounted,
+                "DELETE FROM results WHERE run_no = ? AND digest = ? AND seq = ? AND place = ?",
+            ),
+            (
+                changes.counted,
+                "INSERT INTO results (run_no, digest, seq, place) VALUES (?, ?, ?, ?)",
+            ),
+        ):
+            self._connection.executemany(
+                statement,
+                sorted(
+                    (changes.run.run_no, digest, seq, place)
+                    for seq, digests in digests_by_seq.items()
+                    for place, digest in enumerate(digests)
+                ),
+            )
+
+
+class RawJson(str):
+    """JSON text from the store that need not be parsed, since it is not written again."""
+
+    __slots__ = ()
+
+
+def _set(values: set[str]) -> str:
+    return orjson.dumps(sorted(values)).decode()
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _portions(values: Sequence[bytes | int]) -> Iterable[Sequence[bytes | int]]:
+    for start in range(0, len(values), _PARAMETERS_MAX):
+        yield values[start : start + _PARAMETERS_MAX]

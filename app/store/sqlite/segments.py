@@ -1,0 +1,60 @@
+"""Frames of the log: callbacks of one run, packed and compressed together.
+
+A frame is zstd over a header line (JSON: one `[key, received_ms, body_bytes,
+conflicts_with]` for each callback) and the bodies, end to end, exactly as received.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import orjson
+import zstandard
+
+from app.model import Logged
+
+FRAME_BYTES_MAX = 32 * 1024
+"""Bodies to a frame, unless one alone is larger: reading one body costs reading its frame."""
+
+
+class Entry(NamedTuple):
+    """One callback that goes into a frame."""
+
+    key: str
+    received_ms: int
+    body: bytes
+    conflicts_with: int | None
+
+
+def split(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Entries in portions of at most `FRAME_BYTES_MAX` bytes of bodies, at least one each."""
+    start = size = 0
+    for place, entry in enumerate(entries):
+        size += len(entry.body)
+        if size > FRAME_BYTES_MAX and place > start:
+            yield entries[start:place]
+            start, size = place, len(entry.body)
+    if start < len(entries):
+        yield entries[start:]
+
+
+def pack(entries: Sequence[Entry], compressor: zstandard.ZstdCompressor) -> bytes:
+    """One frame of `entries`."""
+    header = orjson.dumps(
+        [(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in entries]
+    )
+    return compressor.compress(b"\n".join((header, b"".join([e.body for e in entries]))))
+
+
+def unpack(
+    frame: bytes, first_seq: int, run_no: int, decompressor: zstandard.ZstdDecompressor
+) -> list[Logged]:
+    """The callbacks of a frame, in order."""
+    data = decompressor.decompress(frame)
+    header, _, _ = data.partition(b"\n")
+    at = len(header) + 1
+    callbacks = []
+    for place, (key, received_ms, size, conflicts_with) in enumerate(orjson.loads(header)):
+        body = data[at : at + size]
+        at += size
+        callbacks.append(Logged(first_seq + place, run_no, key, body, received_ms, conflicts_with))
+    return callbacks

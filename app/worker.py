@@ -1,0 +1,83 @@
+"""The worker process: projects what the receiver logged, until its lifeline is cut.
+
+Started by the service with the settings as the first line on standard input. Each
+further line says that there is something new; the end of the input says to stop, also
+when the service was killed. A process of its own, since projecting is computing, and
+would take the interpreter away from the event loop that acknowledges.
+"""
+
+import select
+import signal
+import sys
+from time import perf_counter, time
+
+import structlog
+
+from app.canonical import allow_deep_nesting
+from app.observe import configure_logging
+from app.project.pace import Pace
+from app.project.projector import Projector
+from app.settings import Settings
+from app.store.sqlite.log_reader import SqliteLogReader
+from app.store.sqlite.projection import SqliteProjection
+
+POLL_S = 1.0
+"""How long to wait for a wake-up before looking anyway."""
+
+log = structlog.get_logger("worker")
+
+
+class Lifeline:
+    """Standard input: wake-ups while it lasts, and its end."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at the next wake-up, at the end, or after `timeout_s`."""
+        if self.is_cut:
+            return
+        ready, _, _ = select.select([sys.stdin.fileno()], [], [], timeout_s)
+        if ready and not sys.stdin.buffer.raw.read(65_536):  # type: ignore[attr-defined]
+            self.is_cut = True
+
+
+def work(settings: Settings, lifeline: Lifeline) -> None:
+    """Project until the lifeline is cut."""
+    reader = SqliteLogReader(settings.log_path)
+    projection = SqliteProjection(settings.projection_path)
+    projector = Projector(reader, projection, settings.result_keys)
+    pace = Pace(settings.projection_burst_s)
+    log.info("projecting", next_seq=projection.next_seq())
+    while not lifeline.is_cut:
+        started = perf_counter()
+        done = None if settings.projection_paused else projector.project_batch()
+        if done is None:
+            lifeline.wait(POLL_S)
+            continue
+        log.debug("projected", callbacks=done.callbacks)
+        pause_s = pace.pause_s(
+            lag_s=time() - done.oldest_received_ms / 1000,
+            work_s=perf_counter() - started,
+            compute_s=done.compute_s,
+            cpu_s=done.compute_cpu_s,
+        )
+        until = perf_counter() + pause_s
+        while not lifeline.is_cut and (left := until - perf_counter()) > 0:
+            lifeline.wait(left)  # wake-ups do not shorten a rest, the end does
+        lifeline.wait(0)
+    projection.close()
+    reader.close()
+
+
+def main() -> None:
+    """Run as a process: see the module."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the service, which ends us
+    settings = Settings.model_validate_json(sys.stdin.buffer.raw.readline())  # type: ignore[attr-defined]
+    configure_logging(settings.log_level, settings.log_format)
+    allow_deep_nesting()
+    work(settings, Lifeline())
+
+
+if __name__ == "__main__":
+    main()
