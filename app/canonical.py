@@ -19,7 +19,9 @@ Json = Any  # a value that JSON can hold; named once, since Python cannot expres
 _INT_DIGITS_MAX = 4_000
 
 # Every digit becomes "0" and "-" stays, so that a plain substring search finds long integers.
-_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x2D if byte == 0x2D else 0x20 for byte in range(256))
+_DIGITS = bytes(
+    0x30 if 0x30 <= byte <= 0x39 else 0x2D if byte == 0x2D else 0x20 for byte in range(256)
+)
 _BEYOND_64_BITS = (b"0" * 20, b"-" + b"0" * 19)
 
 # Deep enough for any callback; the parsers and serialisers all honour Python's own limit.

@@ -4,7 +4,7 @@ Statuses and error labels: the provider's reference, as gathered in the project'
 on the Edges API. Both stay open sets: what is unknown is kept as it came.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -135,6 +135,23 @@ class Quarantined:
     content_type: str
     body: bytes
     times_seen: int = 1
+
+
+# ------------------------------------------------------------------- results
+
+
+def results_of(value: dict[str, Json], result_keys: Sequence[str]) -> tuple[str | None, list[Json]]:
+    """The key that holds the results of a callback's body, and the results.
+
+    The first of `result_keys` that holds a list or an object counts; (None, []) if none does.
+    """
+    for key in result_keys:
+        found = value.get(key)
+        if isinstance(found, list):
+            return key, found
+        if isinstance(found, dict):
+            return key, [found]
+    return None, []
 
 
 # -------------------------------------------------------------------- errors

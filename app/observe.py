@@ -45,9 +45,7 @@ PROJECTION_LAG_SECONDS = Gauge(
 DATABASE_BYTES = Gauge(
     "edges_collector_database_bytes", "Size of the files.", ["file"], registry=REGISTRY
 )
-QUARANTINED = Gauge(
-    "edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY
-)
+QUARANTINED = Gauge("edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY)
 
 
 def configure_logging(level: str, style: Literal["json", "console"] | None) -> None:

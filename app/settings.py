@@ -5,6 +5,7 @@ the file that `COLLECTOR_<NAME>_FILE` names), else a configuration file (TOML, n
 `COLLECTOR_CONFIG`), else the default.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -73,7 +74,9 @@ class Settings(BaseSettings):
     ] = None
     drain_s: Annotated[
         float,
-        Field(ge=0, le=300, description="Seconds between failing readiness and closing on SIGTERM."),
+        Field(
+            ge=0, le=300, description="Seconds between failing readiness and closing on SIGTERM."
+        ),
     ] = 1.0
     ready_lag_s: Annotated[
         float, Field(gt=0, description="Projection lag in seconds above which readiness fails.")
@@ -108,6 +111,14 @@ class Settings(BaseSettings):
     def projection_path(self) -> Path:
         """The SQLite file that holds what is derived from the log, beside it."""
         return self.log_path.with_name(f"{self.log_path.stem}-projection.db")
+
+    def disclosed_json(self) -> bytes:
+        """The settings as JSON with secrets in clear: for our own processes, never for a log."""
+        values = self.model_dump(mode="json")
+        for name in type(self).model_fields:
+            if isinstance(value := getattr(self, name), SecretStr):
+                values[name] = value.get_secret_value()
+        return json.dumps(values).encode()
 
     @classmethod
     def settings_customise_sources(

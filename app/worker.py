@@ -6,6 +6,7 @@ when the service was killed. A process of its own, since projecting is computing
 would take the interpreter away from the event loop that acknowledges.
 """
 
+import os
 import select
 import signal
 import sys
@@ -38,7 +39,7 @@ class Lifeline:
         if self.is_cut:
             return
         ready, _, _ = select.select([sys.stdin.fileno()], [], [], timeout_s)
-        if ready and not sys.stdin.buffer.raw.read(65_536):  # type: ignore[attr-defined]
+        if ready and not os.read(sys.stdin.fileno(), 65_536):
             self.is_cut = True
 
 
@@ -70,10 +71,21 @@ def work(settings: Settings, lifeline: Lifeline) -> None:
     reader.close()
 
 
+def _first_line() -> bytes:
+    """Read byte by byte: what follows belongs to the lifeline."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(sys.stdin.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line
+
+
 def main() -> None:
     """Run as a process: see the module."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the service, which ends us
-    settings = Settings.model_validate_json(sys.stdin.buffer.raw.readline())  # type: ignore[attr-defined]
+    settings = Settings.model_validate_json(_first_line())
     configure_logging(settings.log_level, settings.log_format)
     allow_deep_nesting()
     work(settings, Lifeline())

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 from app.model import Arrival, Outcome
-from app.store.protocol import LogUnavailable
+from app.store.protocol import LogUnavailableError
 
 Append = Callable[[Sequence[Arrival]], Awaitable[list[Outcome]]]
 Waiting = tuple[Arrival, asyncio.Future[Outcome]]
@@ -24,7 +24,7 @@ _SLOW_COMMIT_S = 0.002
 _GATHER_SHARE = 0.5
 
 
-class LogFull(LogUnavailable):
+class LogFullError(LogUnavailableError):
     """More waits for the disk than the log may hold in memory."""
 
 
@@ -72,14 +72,14 @@ class GroupCommit:
     def submit(self, arrival: Arrival) -> asyncio.Future[Outcome]:
         """The outcome of `arrival`, available once it is durable.
 
-        Raises LogFull at once when too much waits already. The future raises
-        LogUnavailable when the store could not take the batch.
+        Raises LogFullError at once when too much waits already. The future raises
+        LogUnavailableError when the store could not take the batch.
         """
         size = len(arrival.body)
         if len(self._waiting) >= WAITING_MAX or (
             self._waiting and self._waiting_bytes + size > WAITING_BYTES_MAX
         ):
-            raise LogFull(
+            raise LogFullError(
                 f"{len(self._waiting)} callbacks ({self._waiting_bytes} bytes) wait for the disk"
             )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -142,7 +142,7 @@ class GroupCommit:
         started = perf_counter()
         try:
             outcomes = await self._append([arrival for arrival, _ in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it was, each sender must hear of it
+        except Exception as error:
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

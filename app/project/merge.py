@@ -12,8 +12,8 @@ from typing import Protocol
 from app.canonical import canonical
 from app.fields import field_names, lookup_values
 from app.model import TERMINAL_STATUSES, input_status
-from app.project.reading import NO_INPUT, Reading
-from app.store.rows import CallbackRow, Changes, InputRow, Known
+from app.project.reading import Reading
+from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow, Known
 
 _FAILED = frozenset({"FAILED", "BLOCKED", "STOPPED"})
 
@@ -118,9 +118,7 @@ class Merge:
     def _new_input(self, reading: Reading) -> InputRow:
         changes = self.changes
         changes.run.inputs += 1
-        row = InputRow(
-            changes.run.inputs, reading.input_key, reading.input, reading.custom_data
-        )
+        row = InputRow(changes.run.inputs, reading.input_key, reading.input, reading.custom_data)
         row.first_received_ms = reading.logged.received_ms
         self._inputs[row.input_key] = self._inputs_by_no[row.input_no] = row
         changes.new_inputs.add(row.input_no)
@@ -180,7 +178,9 @@ class Merge:
 
     def _win(self, row: CallbackRow, digests: Sequence[bytes] | None) -> None:
         changes = self.changes
-        is_counted = row.lost_to is None and (row.seq not in self._new or row.seq in changes.counted)
+        is_counted = row.lost_to is None and (
+            row.seq not in self._new or row.seq in changes.counted
+        )
         if is_counted:
             return
         row.lost_to = None

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol
 
 from app.model import Logged
 from app.project.merge import Merge
-from app.project.reading import NO_INPUT, Reading, read_callback
-from app.store.rows import CallbackRow, Changes, InputRow, Known
+from app.project.reading import Reading, read_callback
+from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow, Known
 
 BATCH_MAX = 2_000
 BATCH_BYTES_MAX = 6 * 1024 * 1024
@@ -34,7 +34,11 @@ class Projection(Protocol):
         """The first seq that is not projected."""
 
     def load(
-        self, run_no: int, run_uid: str, contents: Mapping[bytes, bytes], input_keys: Sequence[bytes]
+        self,
+        run_no: int,
+        run_uid: str,
+        contents: Mapping[bytes, bytes],
+        input_keys: Sequence[bytes],
     ) -> Known:
         """What new callbacks may touch."""
 

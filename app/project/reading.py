@@ -6,10 +6,14 @@ from typing import Any
 
 from app.canonical import Json, canonical, digest, parse
 from app.fields import field_names
-from app.model import Logged, callback_input_status, normalise_error, read_status
-
-NO_INPUT = b""
-"""The input key of callbacks that name neither an input nor custom_data."""
+from app.model import (
+    Logged,
+    callback_input_status,
+    normalise_error,
+    read_status,
+    results_of,
+)
+from app.store.rows import NO_INPUT
 
 _KNOWN_KEYS = frozenset({"callback_ref_uid", "run", "custom_data", "input", "error"})
 _TEXT_MAX = 200
@@ -60,20 +64,6 @@ def read_callback(logged: Logged, result_keys: Sequence[str]) -> Reading:
         return Reading(logged, note=f"could not be read: {error}")
 
 
-def results_of(value: dict[str, Json], result_keys: Sequence[str]) -> tuple[str | None, list[Json]]:
-    """The key that holds the results of a callback's body, and the results.
-
-    The first of `result_keys` that holds a list or an object counts; (None, []) if none does.
-    """
-    for key in result_keys:
-        found = value.get(key)
-        if isinstance(found, list):
-            return key, found
-        if isinstance(found, dict):
-            return key, [found]
-    return None, []
-
-
 def input_key(given: Json, custom_data: Json) -> bytes:
     """What stands for an input: the digest of the input and the user's own data with it."""
     if given is None and custom_data is None:
@@ -114,4 +104,3 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
 
 def _text(value: Json) -> str | None:
     return value[:_TEXT_MAX] if isinstance(value, str) and value else None
-

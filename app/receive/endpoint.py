@@ -24,7 +24,7 @@ from app.receive.body import (
     read_body,
 )
 from app.receive.reading import NotACallbackError, NotJsonError, read_ids
-from app.store.protocol import LogUnavailable
+from app.store.protocol import LogUnavailableError
 
 PATH = "/callbacks"
 RETRY_AFTER_S = 5
@@ -32,6 +32,8 @@ RETRY_AFTER_S = 5
 Header = tuple[bytes, bytes]
 _JSON: Header = (b"content-type", b"application/json")
 _PROBLEM: Header = (b"content-type", b"application/problem+json")
+
+_JSON_TYPES = frozenset({b"", b"application/json"})
 
 log = structlog.get_logger("receive")
 
@@ -119,8 +121,6 @@ class CallbackEndpoint:
         except BrokenBodyError as error:
             return _problem(400, "Broken body", str(error))
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if content_type and not (content_type == b"application/json" or content_type.endswith(b"+json")):
-            return await self._refused_type(body, content_type, request_id)
         return await self._take(body, content_type, request_id)
 
     def _is_authentic(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
@@ -140,16 +140,29 @@ class CallbackEndpoint:
         try:
             ids = read_ids(body)
         except NotJsonError as error:
+            # The content counts, not what it is called: a wrong type on JSON is let pass.
+            is_called_json = content_type in _JSON_TYPES or content_type.endswith(b"+json")
+            status, detail = (400, str(error)) if is_called_json else (415, _not_json(content_type))
             return await self._quarantined(
-                400, "not_json", str(error), body, content_type, request_id
+                status=status,
+                reason="not_json",
+                detail=detail,
+                body=body,
+                content_type=content_type,
+                request_id=request_id,
             )
         except NotACallbackError as error:
             return await self._quarantined(
-                202, "not_a_callback", str(error), body, content_type, request_id
+                status=202,
+                reason="not_a_callback",
+                detail=str(error),
+                body=body,
+                content_type=content_type,
+                request_id=request_id,
             )
         try:
             outcome = await self._submit(Arrival(ids.run_uid, ids.key, body, received_ms))
-        except LogUnavailable as error:
+        except LogUnavailableError as error:
             return self._unavailable(error, request_id)
         observe.OUTCOMES[outcome].inc()
         observe.CALLBACK_BYTES.inc(len(body))
@@ -172,17 +185,9 @@ class CallbackEndpoint:
             ),
         )
 
-    async def _refused_type(
-        self, body: bytes, content_type: bytes, request_id: bytes
-    ) -> tuple[int, Header, bytes]:
-        """An authentic body of a type that is not JSON: kept, but told apart from a callback."""
-        shown = content_type.decode("latin-1")[:100]
-        return await self._quarantined(
-            415, "not_json_type", f"the content type is {shown}", body, content_type, request_id
-        )
-
     async def _quarantined(
         self,
+        *,
         status: int,
         reason: str,
         detail: str,
@@ -200,7 +205,7 @@ class CallbackEndpoint:
         )
         try:
             quarantine_id = await self._quarantine(item)
-        except LogUnavailable as error:
+        except LogUnavailableError as error:
             return self._unavailable(error, request_id)
         observe.CALLBACKS.labels("quarantined").inc()
         log.warning(
@@ -216,14 +221,18 @@ class CallbackEndpoint:
         titles = {400: "Not JSON", 415: "Unsupported content type"}
         return _problem(status, titles[status], detail, quarantine_id=quarantine_id)
 
-    def _unavailable(self, error: LogUnavailable, request_id: bytes) -> tuple[int, Header, bytes]:
+    def _unavailable(
+        self, error: LogUnavailableError, request_id: bytes
+    ) -> tuple[int, Header, bytes]:
         observe.CALLBACKS.labels("unavailable").inc()
-        log.error(
-            "callback not taken", reason=str(error), request_id=request_id.decode("latin-1")
-        )
+        log.error("callback not taken", reason=str(error), request_id=request_id.decode("latin-1"))
         return _problem(
             503, "The store cannot take it now", "nothing was stored: send it again later"
         )
+
+
+def _not_json(content_type: bytes) -> str:
+    return f"the content type is {content_type.decode('latin-1')[:100]}, and it is not JSON"
 
 
 def _problem(status: int, title: str, detail: str, **members: Any) -> tuple[int, Header, bytes]:

@@ -5,7 +5,7 @@ class StoreError(Exception):
     """Base of what a store raises. The message says what happened, where, and what to do."""
 
 
-class LogUnavailable(StoreError):
+class LogUnavailableError(StoreError):
     """The log cannot take more now; nothing of the batch was stored."""
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from app.canonical import Json
 
+NO_INPUT = b""
+"""The input key of callbacks that name neither an input nor custom_data."""
+
 
 @dataclass(slots=True)
 class RunRow:
@@ -93,4 +96,3 @@ class Changes:
     """(path, value, input number)."""
     fields: set[tuple[str, str]] = field(default_factory=set)
     """(section, field name); the section is `data`, `custom_data` or `input`."""
-

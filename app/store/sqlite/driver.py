@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection as Connection  # noqa: PLC0414 - exported
+
     driver: Any = sqlite3
 else:
     try:
         import pysqlite3.dbapi2 as driver
     except ImportError:
         driver = sqlite3
+    Connection = driver.Connection
 
-Connection = sqlite3.Connection if TYPE_CHECKING else driver.Connection
 Error: type[Exception] = driver.Error
 OperationalError: type[Exception] = driver.OperationalError
 SQLITE_VERSION: str = driver.sqlite_version
@@ -78,5 +80,3 @@ def wal_bytes(path: Path) -> int:
 def is_pysqlite3() -> bool:
     """Whether the SQLite in use is the one that `pysqlite3` carries."""
     return "pysqlite3" in sys.modules and driver is not sqlite3
-
-

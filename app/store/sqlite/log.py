@@ -5,16 +5,17 @@ for the event loop, and a batch costs a handful of statements whatever its size:
 statement gives the interpreter up and must win it back from a busy event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import orjson
+import structlog
 import zstandard
 
 from app.canonical import canonical, digest, parse
 from app.model import Arrival, Logged, Outcome, Quarantined
-from app.store.protocol import LogUnavailable
+from app.store.protocol import LogUnavailableError
 from app.store.sqlite import segments
 from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.migrations import migrate
@@ -22,6 +23,8 @@ from app.store.sqlite.migrations import migrate
 SCHEMA = "log_schema"
 CHECKPOINT_BYTES = 24 * 1024 * 1024
 _RUN_CACHE_MAX = 10_000
+
+log = structlog.get_logger("store")
 
 
 class SqliteLogWriter:
@@ -52,14 +55,14 @@ class SqliteLogWriter:
     def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Make `arrivals` durable in one transaction; one outcome for each, in order.
 
-        Raises LogUnavailable if the store cannot take them (disk full, locked for longer
+        Raises LogUnavailableError if the store cannot take them (disk full, locked for longer
         than `BUSY_TIMEOUT_S`, I/O error): then nothing of the batch is stored.
         """
         try:
             return self._append(arrivals)
         except Error as error:
             self._recover()
-            raise LogUnavailable(f"the log cannot be written: {error}") from error
+            raise LogUnavailableError(f"the log cannot be written: {error}") from error
 
     def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         next_seq = self._next_seq
@@ -100,10 +103,11 @@ class SqliteLogWriter:
     ) -> list[segments.Entry]:
         """Take the keys of one run's arrivals; those that were taken before get their outcome."""
         first_places: dict[str, int] = {}
-        repeats: list[int] = []
-        for place in places:
-            if first_places.setdefault(arrivals[place].key, place) != place:
-                repeats.append(place)
+        repeats = [
+            place
+            for place in places
+            if first_places.setdefault(arrivals[place].key, place) != place
+        ]
         keys = list(first_places)
         seqs = self._take_keys(run_no, first_seq, keys)
         entries: list[segments.Entry] = []
@@ -117,7 +121,9 @@ class SqliteLogWriter:
                 entries.append(segments.Entry(key, arrival.received_ms, arrival.body, None))
         if repeats:
             seqs.update((key, first_seq + place) for place, key in enumerate(fresh))
-            self._settle_repeats(run_no, first_seq, arrivals, repeats, seqs, fresh, entries, outcomes)
+            repeated = [(place, arrivals[place], seqs[arrivals[place].key]) for place in repeats]
+            for place, outcome in self._settle(run_no, first_seq, repeated, fresh, entries):
+                outcomes[place] = outcome
         return entries
 
     def _take_keys(self, run_no: int, first_seq: int, keys: Sequence[str]) -> dict[str, int]:
@@ -148,44 +154,43 @@ class SqliteLogWriter:
         )
         return earlier
 
-    def _settle_repeats(
+    def _settle(
         self,
         run_no: int,
         first_seq: int,
-        arrivals: Sequence[Arrival],
-        repeats: Sequence[int],
-        seqs: dict[str, int],
-        fresh: dict[str, Arrival],
+        repeated: Sequence[tuple[int, Arrival, int]],
+        fresh: Mapping[str, Arrival],
         entries: list[segments.Entry],
-        outcomes: list[Outcome],
-    ) -> None:
-        """Tell duplicates from conflicts; a conflict's body is logged like any other."""
+    ) -> list[tuple[int, Outcome]]:
+        """Tell duplicates from conflicts; a conflict's body is logged like any other.
+
+        `repeated` has (place in the batch, arrival, seq of the first with its key); `fresh`
+        those of this batch by key, whose bodies are not in the database yet.
+        """
         execute = self._connection.execute
+        settled: list[tuple[int, Outcome]] = []
         duplicates = 0
-        for place in repeats:
-            arrival = arrivals[place]
-            seq = seqs[arrival.key]
+        for place, arrival, seq in repeated:
             first = fresh.get(arrival.key)
             if _same_content(arrival.body, first.body if first else self._body(seq)):
-                outcomes[place] = Outcome.DUPLICATE
+                settled.append((place, Outcome.DUPLICATE))
                 duplicates += 1
                 continue
-            outcomes[place] = Outcome.CONFLICT
+            settled.append((place, Outcome.CONFLICT))
             is_new = execute(
                 "INSERT INTO conflicts (run_no, callback_key, body_digest, seq)"
                 " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (run_no, arrival.key, digest(_comparable(arrival.body)), first_seq + len(entries)),
             ).rowcount
             if is_new:
-                entries.append(
-                    segments.Entry(arrival.key, arrival.received_ms, arrival.body, seq)
-                )
+                entries.append(segments.Entry(arrival.key, arrival.received_ms, arrival.body, seq))
             else:
                 duplicates += 1
         if duplicates:
             execute(
                 "UPDATE runs SET duplicates = duplicates + ? WHERE run_no = ?", (duplicates, run_no)
             )
+        return settled
 
     def _run_no(self, run_uid: str) -> int:
         run_no = self._run_numbers.get(run_uid)
@@ -215,7 +220,7 @@ class SqliteLogWriter:
     def quarantine(self, item: Quarantined) -> str:
         """Keep a body that was not understood, durably; the id under which it is kept.
 
-        The same body again keeps its first id and counts up. Raises LogUnavailable.
+        The same body again keeps its first id and counts up. Raises LogUnavailableError.
         """
         try:
             row = self._connection.execute(
@@ -237,7 +242,7 @@ class SqliteLogWriter:
             ).fetchall()
         except Error as error:
             self._recover()
-            raise LogUnavailable(f"the quarantine cannot be written: {error}") from error
+            raise LogUnavailableError(f"the quarantine cannot be written: {error}") from error
         return str(row[0][0])
 
     def release(self, quarantine_id: str) -> bool:
@@ -248,20 +253,25 @@ class SqliteLogWriter:
             )
         except Error as error:
             self._recover()
-            raise LogUnavailable(f"the quarantine cannot be written: {error}") from error
+            raise LogUnavailableError(f"the quarantine cannot be written: {error}") from error
         return bool(cursor.rowcount)
 
     # ---------------------------------------------------------------- upkeep
 
-    def checkpoint_if_due(self) -> bool:
-        """Move the write-ahead log into the database once it has grown; True if that was done.
+    def is_checkpoint_due(self) -> bool:
+        """Whether the write-ahead log has grown enough. Quick, and safe on any thread."""
+        return wal_bytes(self._path) >= CHECKPOINT_BYTES
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database, and begin it anew.
 
         Apart from `append`, so that those who wait for a commit do not wait for this too.
+        What cannot be moved now, since someone reads it, is moved the next time.
         """
-        if wal_bytes(self._path) < CHECKPOINT_BYTES:
-            return False
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        return True
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except Error as error:  # nothing is lost: the write-ahead log holds it all
+            log.warning("checkpoint failed", reason=str(error))
 
     def _recover(self) -> None:
         """After a failure: end the transaction and forget what it may have numbered."""

@@ -57,9 +57,10 @@ class SqliteLogReader:
             (seq,),
         ).fetchone()
         if row is not None:
-            logged = segments.unpack(row[2], row[0], row[1], self._decompressor)
-            if seq - row[0] < len(logged):
-                return logged[seq - row[0]]
+            first_seq, run_no, frame = row
+            for logged in segments.unpack(frame, first_seq, run_no, self._decompressor):
+                if logged.seq == seq:
+                    return logged
         raise LookupError(f"the log has no callback {seq}")
 
     def run_uid(self, run_no: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from app.canonical import dumps
+from app.canonical import canonical
 from app.model import completeness, input_status, run_status
 from app.store.rows import CallbackRow, Changes, InputRow, Known, RunRow
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
@@ -54,7 +54,11 @@ class SqliteProjection:
     # ----------------------------------------------------------------- reading
 
     def load(
-        self, run_no: int, run_uid: str, contents: Mapping[bytes, bytes], input_keys: Sequence[bytes]
+        self,
+        run_no: int,
+        run_uid: str,
+        contents: Mapping[bytes, bytes],
+        input_keys: Sequence[bytes],
     ) -> Known:
         """What is stored of a run that callbacks with these contents and inputs may touch.
 
@@ -125,7 +129,7 @@ class SqliteProjection:
                 f"SELECT {_CALLBACK_COLUMNS} FROM callbacks {condition} IN ({_marks(portion)})",
                 (run_no, *portion),
             ):
-                yield CallbackRow(*row[:10], bool(row[10]), *row[11:])
+                yield CallbackRow(*row)
 
     def _inputs(
         self, run_no: int, condition: str, values: Sequence[bytes | int]
@@ -133,7 +137,8 @@ class SqliteProjection:
         for portion in _portions(values):
             for input_no, key, given, custom, statuses, error, *rest in self._connection.execute(
                 "SELECT input_no, input_key, input, custom_data, statuses, error, results,"
-                f" first_received_ms, last_received_ms FROM inputs {condition} IN ({_marks(portion)})",
+                " first_received_ms, last_received_ms FROM inputs"
+                f" {condition} IN ({_marks(portion)})",
                 (run_no, *portion),
             ):
                 yield InputRow(
@@ -215,13 +220,13 @@ class SqliteProjection:
                 input_status(row.statuses),
                 _set(row.statuses),
                 row.error["label"] if row.error else None,
-                dumps(row.error).decode() if row.error else None,
+                canonical(row.error).decode() if row.error else None,
                 row.results,
                 row.first_received_ms,
                 row.last_received_ms,
             )
             if input_no in changes.new_inputs:
-                given, custom = dumps(row.input).decode(), dumps(row.custom_data).decode()
+                given, custom = canonical(row.input).decode(), canonical(row.custom_data).decode()
                 new.append((run_no, input_no, row.input_key, given, custom, *derived))
             else:
                 known.append((*derived, run_no, input_no))

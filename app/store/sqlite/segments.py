@@ -39,9 +39,7 @@ def split(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
 
 def pack(entries: Sequence[Entry], compressor: zstandard.ZstdCompressor) -> bytes:
     """One frame of `entries`."""
-    header = orjson.dumps(
-        [(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in entries]
-    )
+    header = orjson.dumps([(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in entries])
     return compressor.compress(b"\n".join((header, b"".join([e.body for e in entries]))))
 
 

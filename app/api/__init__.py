@@ -1,0 +1,1 @@
+"""The HTTP API for people and programs: one file for each resource."""

@@ -1,0 +1,85 @@
+"""Health: alive, ready and why not, and the metrics."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from app import observe
+from app.api.pages import answer
+from app.api.resources import Resources, resources_of
+from app.store.sqlite.driver import Error
+from app.store.views import Lag
+
+
+async def healthz(request: Request) -> Response:
+    """Alive: the event loop answers. The store is not asked."""
+    del request
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(request: Request) -> Response:
+    """Ready, with a reason for each check."""
+    resources = resources_of(request)
+    checks = {
+        "accepting": (
+            not resources.is_draining(),
+            "draining before the end" if resources.is_draining() else "requests are taken",
+        ),
+        "worker": resources.worker_state(),
+        **await _store_checks(resources),
+    }
+    is_ready = all(ok for ok, _ in checks.values())
+    body = {
+        "status": "ready" if is_ready else "not ready",
+        "checks": {name: {"ok": ok, "detail": detail} for name, (ok, detail) in checks.items()},
+    }
+    return answer(body, 200 if is_ready else 503, {"Cache-Control": "no-store"})
+
+
+async def _store_checks(resources: Resources) -> dict[str, tuple[bool, str]]:
+    try:
+        lag = await _lag(resources)
+    except Error as error:
+        return {"store": (False, f"the database cannot be read: {error}")}
+    is_behind = lag.age_s > resources.ready_lag_s
+    waiting = f"{lag.callbacks} callbacks wait, the oldest for {lag.age_s:.1f} s"
+    edges = (
+        "on"
+        if resources.is_reconciling
+        else "off: without COLLECTOR_EDGES_API_KEY, failed inputs are known from callbacks alone"
+        " and no run is proven complete"
+    )
+    return {
+        "store": (True, "the database answers"),
+        "projection": (not is_behind, waiting if lag.callbacks else "up to date"),
+        "reconciliation": (True, edges),
+    }
+
+
+async def metrics(request: Request) -> Response:
+    """Everything measured, as Prometheus text."""
+    resources = resources_of(request)
+    lag = await _lag(resources)
+    observe.PROJECTION_LAG_CALLBACKS.set(lag.callbacks)
+    observe.PROJECTION_LAG_SECONDS.set(lag.age_s)
+    observe.QUARANTINED.set(await resources.reader.quarantine_size())
+    observe.LOG_WAITING.set(resources.waiting())
+    for name, path in resources.files.items():
+        observe.DATABASE_BYTES.labels(name).set(await asyncio.to_thread(_bytes, path))
+    return Response(generate_latest(observe.REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def _bytes(path: Path) -> int:
+    """Size of a database with its write-ahead log."""
+    sizes = [
+        part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists()
+    ]
+    return sum(sizes)
+
+
+async def _lag(resources: Resources) -> Lag:
+    return await resources.reader.lag(time.time_ns() // 1_000_000)

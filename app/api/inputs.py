@@ -1,0 +1,44 @@
+"""`…/inputs`: what went into a run, and what became of each."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.pages import chosen_format, chosen_shape, download, page
+from app.api.parameters import Parameters
+from app.api.resources import resources_of, run_of
+from app.export.records import flat_input, input_record
+from app.export.stream import input_columns, inputs_file
+from app.store import cursor
+from app.store.views import InputFilter
+
+PARAMETERS = ("status", "error_label", "limit", "cursor", "format", "shape")
+
+
+async def run_inputs(request: Request) -> Response:
+    """The inputs of one run."""
+    parameters = Parameters(request, PARAMETERS, with_custom_data=True)
+    run = await run_of(request)
+    reader = resources_of(request).reader
+    status = parameters.text("status")
+    chosen = InputFilter(
+        status=None if status is None else status.upper(),
+        error_label=parameters.text("error_label"),
+        custom=parameters.custom,
+    )
+    writer = chosen_format(request, parameters)
+    if writer is not None:
+        shape = chosen_shape(parameters, writer)
+        columns = input_columns(await reader.fields([run.run_no]))
+        content = inputs_file(reader, run, chosen, writer(columns), shape=shape)
+        return download(content, writer, f"inputs-{run.run_uid}")
+    limit = parameters.limit()
+    given = parameters.text("cursor")
+    after = cursor.decode("inputs", given, (bytes,))[0] if given else b""
+    views = await reader.inputs(run.run_no, chosen, after=after, limit=limit + 1)
+    next_cursor = None
+    if len(views) > limit:
+        next_cursor = cursor.encode("inputs", (views[limit - 1].input_key,))
+    records = [input_record(run.run_uid, view) for view in views[:limit]]
+    if parameters.choice("shape", ("flat", "record")) == "flat":
+        records = [flat_input(record) for record in records]
+    return page(request, records, next_cursor)

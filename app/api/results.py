@@ -1,0 +1,136 @@
+"""`…/results`: pages and downloads, of one run or merged over many."""
+
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.pages import chosen_format, chosen_shape, download, page
+from app.api.parameters import Parameters
+from app.api.problems import bad_parameter
+from app.api.resources import Resources, resources_of, run_of
+from app.export.records import Result, flat_result, input_key_of, result_record
+from app.export.stream import result_columns, results, results_file
+from app.store import cursor
+from app.store.views import START, ResultFilter, ResultPosition, RunFilter, RunView
+
+RUN_PARAMETERS = ("input_uid", "limit", "cursor", "format", "shape")
+MERGED_PARAMETERS = (
+    "run_uid",
+    "action_name",
+    "scheduled_run_uid",
+    "received_after",
+    "limit",
+    "cursor",
+    "format",
+    "shape",
+)
+_RUNS_AT_ONCE = 100
+
+
+async def run_results(request: Request) -> Response:
+    """The results of one run."""
+    parameters = Parameters(request, RUN_PARAMETERS, with_custom_data=True)
+    run = await run_of(request)
+    uid = parameters.text("input_uid")
+    input_key = None if uid is None else input_key_of(uid)
+    if uid is not None and input_key is None:
+        raise bad_parameter("input_uid", "no input has such a uid; …/inputs lists them")
+    chosen = ResultFilter(input_key=input_key, custom=parameters.custom)
+    return await _answer(request, parameters, RunFilter(run_uids=(run.run_uid,)), chosen)
+
+
+async def merged_results(request: Request) -> Response:
+    """The results of all runs that the filters choose, run by run."""
+    parameters = Parameters(
+        request, MERGED_PARAMETERS, with_custom_data=True, repeatable=("run_uid",)
+    )
+    chosen = ResultFilter(
+        custom=parameters.custom, received_after_ms=parameters.time_ms("received_after")
+    )
+    runs = RunFilter(
+        run_uids=parameters.all("run_uid"),
+        action_name=parameters.text("action_name"),
+        scheduled_run_uid=parameters.text("scheduled_run_uid"),
+        custom=parameters.custom,
+    )
+    return await _answer(request, parameters, runs, chosen)
+
+
+async def _answer(
+    request: Request, parameters: Parameters, runs: RunFilter, chosen: ResultFilter
+) -> Response:
+    resources = resources_of(request)
+    before_seq = await resources.reader.next_seq()
+    writer = chosen_format(request, parameters)
+    if writer is None:
+        return await _page(request, parameters, runs, chosen, before_seq)
+    shape = chosen_shape(parameters, writer)
+    run_nos = [run.run_no async for run in _runs(resources, runs)] if shape == "flat" else []
+    columns = result_columns(await resources.reader.fields(run_nos))
+    content = results_file(
+        resources.reader,
+        _runs(resources, runs),
+        chosen,
+        resources.result_keys,
+        writer(columns),
+        shape=shape,
+        before_seq=before_seq,
+    )
+    one = runs.run_uids[0] if len(runs.run_uids) == 1 else "merged"
+    return download(content, writer, f"results-{one}")
+
+
+async def _page(
+    request: Request,
+    parameters: Parameters,
+    runs: RunFilter,
+    chosen: ResultFilter,
+    before_seq: int,
+) -> Response:
+    resources = resources_of(request)
+    limit = parameters.limit()
+    after_run, after = None, START
+    if given := parameters.text("cursor"):
+        after_run, *place = cursor.decode("results", given, (str, bytes, str, int))
+        after = ResultPosition(*place)
+    found: list[Result] = []
+    async for run in _runs(resources, runs, from_uid=after_run):
+        async for portion in results(
+            resources.reader,
+            run,
+            chosen,
+            resources.result_keys,
+            before_seq=before_seq,
+            after=after if run.run_uid == after_run else START,
+            limit=limit - len(found) + 1,
+        ):
+            found += portion
+            if len(found) > limit:
+                break
+        if len(found) > limit:
+            break
+    next_cursor = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        next_cursor = cursor.encode("results", (last.run_uid, *last.position))
+    make = (
+        flat_result if parameters.choice("shape", ("flat", "record")) == "flat" else result_record
+    )
+    return page(request, [make(result) for result in found[:limit]], next_cursor)
+
+
+async def _runs(
+    resources: Resources, chosen: RunFilter, from_uid: str | None = None
+) -> AsyncIterator[RunView]:
+    """The chosen runs in export order, from the one named on."""
+    reader = resources.reader
+    if from_uid is not None:
+        run = await reader.run(from_uid)
+        if run is not None:
+            yield run
+    after = from_uid
+    while runs := await reader.runs_in_export_order(chosen, after_uid=after, limit=_RUNS_AT_ONCE):
+        for run in runs:
+            yield run
+        after = runs[-1].run_uid

@@ -1,0 +1,185 @@
+"""The API's answers as types: what /openapi.json says of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class CallbackAnswer(BaseModel):
+    """A callback was taken, and is durable."""
+
+    status: Literal["stored", "duplicate", "conflict"]
+    callback_ref_uid: str | None
+    run_uid: str
+
+
+class QuarantineAnswer(BaseModel):
+    """A body was kept that is no callback we know."""
+
+    status: Literal["quarantined"]
+    quarantine_id: str
+    detail: str
+
+
+class Counts(BaseModel):
+    """What a run amounts to so far."""
+
+    callbacks: Annotated[int, Field(description="Distinct callbacks.")]
+    duplicates: Annotated[int, Field(description="Repeats that were not counted again.")]
+    conflicts: Annotated[int, Field(description="Other bodies under a known id, kept aside.")]
+    results: int
+    expected_results: Annotated[int | None, Field(description="What Edges reports, once asked.")]
+    inputs: Annotated[int, Field(description="Inputs that callbacks showed.")]
+    inputs_succeeded: int
+    inputs_failed: int
+    inputs_pending: int
+
+
+class Run(BaseModel):
+    """A run."""
+
+    run_uid: str
+    action_name: str | None
+    execution_mode: str | None
+    scheduled_run_uid: str | None
+    status: str
+    completeness: Literal["open", "unverified", "complete", "incomplete"]
+    counts: Counts
+    missing: dict[str, Any] | None
+    first_received_at: Timestamp
+    last_received_at: Timestamp
+    finished_at: Timestamp | None
+    reconciled_at: Timestamp | None
+    last_error: dict[str, Any] | None
+
+
+class Result(BaseModel):
+    """A result with where it comes from."""
+
+    run_uid: str
+    result_id: str
+    source: Literal["callback", "outputs"]
+    callback_ref_uid: str | None
+    batch_uid: str | None
+    input: Any
+    custom_data: Any
+    received_at: Timestamp
+    data: Any
+
+
+class Error(BaseModel):
+    """An error of Edges in the collector's one shape."""
+
+    label: str
+    message: Any
+    scope: Any
+    status_code: Any
+    error_ref: Any
+    params: Any
+    retryable: bool
+
+
+class Input(BaseModel):
+    """An input of a run."""
+
+    run_uid: str
+    input_uid: str
+    input: Any
+    custom_data: Any
+    status: str
+    error: Error | None
+    result_count: int
+    started_at: Timestamp
+    finished_at: Timestamp | None
+
+
+class Callback(BaseModel):
+    """A line of a run's log."""
+
+    seq: int
+    callback_ref_uid: str | None
+    callback_key: str
+    batch_uid: str | None
+    status: str | None
+    results: int
+    role: Annotated[
+        Literal["counted", "replay", "conflict"],
+        Field(description="A replay or a losing conflict adds no results."),
+    ]
+    conflicts_with: int | None
+    received_at: Timestamp
+    body_bytes: int
+    note: str | None
+
+
+class Quarantined(BaseModel):
+    """An entry of the quarantine."""
+
+    quarantine_id: str
+    reason: str
+    detail: str
+    content_type: str
+    body_bytes: int
+    times_seen: int
+    received_at: Timestamp
+    last_received_at: Timestamp
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class Check(BaseModel):
+    """One reason to be ready, or not."""
+
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether requests should be sent here."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, Check]
+
+
+class RunPage(BaseModel):
+    """A page of runs."""
+
+    data: list[Run]
+    next_cursor: str | None
+
+
+class ResultPage(BaseModel):
+    """A page of results."""
+
+    data: list[Result]
+    next_cursor: str | None
+
+
+class InputPage(BaseModel):
+    """A page of inputs."""
+
+    data: list[Input]
+    next_cursor: str | None
+
+
+class CallbackPage(BaseModel):
+    """A page of callbacks."""
+
+    data: list[Callback]
+    next_cursor: str | None
+
+
+class QuarantinePage(BaseModel):
+    """A page of the quarantine."""
+
+    data: list[Quarantined]
+    next_cursor: str | None

@@ -1,0 +1,1 @@
+"""Result sets as files: the same bytes for the same callbacks, whatever order they came in."""

@@ -1,0 +1,187 @@
+"""Result and input records: what a row is, in its nested and in its flat shape."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from orjson import Fragment
+
+from app.canonical import Json, canonical, digest, parse
+from app.fields import flatten
+from app.model import results_of
+from app.store.views import CountedCallback, InputView, ResultPosition
+
+Record = dict[str, Json]
+
+
+@dataclass(slots=True)
+class Result:
+    """One result with where it comes from."""
+
+    run_uid: str
+    seq: int
+    digest: bytes
+    place: int
+    source: str
+    callback_key: str
+    batch_uid: str | None
+    input_key: bytes
+    input: Json
+    custom_data: Json
+    received_ms: int
+    data: Json
+    data_json: bytes
+    """`data` in canonical form: the same bytes however the sender spelled it."""
+    occurrence: int = 1
+    """Which of the equal results of its run this is, from 1 on."""
+
+    @property
+    def position(self) -> ResultPosition:
+        """Its place in the order of the export."""
+        return ResultPosition(self.input_key, self.callback_key, self.place)
+
+    @property
+    def result_id(self) -> str:
+        """The same for the same result of the same run, whatever way it came."""
+        name = self.digest.hex()
+        return name if self.occurrence == 1 else f"{name}-{self.occurrence}"
+
+
+def results_in(
+    run_uid: str, callback: CountedCallback, result_keys: Sequence[str]
+) -> Iterator[Result]:
+    """The results of a callback, in its order."""
+    body = parse(callback.body)
+    _, results = results_of(body, result_keys)
+    given, custom_data = body.get("input"), body.get("custom_data")
+    for place, data in enumerate(results):
+        data_json = canonical(data)
+        yield Result(
+            run_uid=run_uid,
+            seq=callback.seq,
+            digest=digest(data_json),
+            place=place,
+            source="callback",
+            callback_key=callback.callback_key,
+            batch_uid=callback.batch_uid,
+            input_key=callback.input_key,
+            input=given,
+            custom_data=custom_data,
+            received_ms=callback.received_ms,
+            data=data,
+            data_json=data_json,
+        )
+
+
+def result_record(result: Result) -> Record:
+    """The nested shape, ready to be written: what the sender gave is canonical JSON already."""
+    return {
+        "run_uid": result.run_uid,
+        "result_id": result.result_id,
+        "source": result.source,
+        "callback_ref_uid": callback_ref(result.callback_key),
+        "batch_uid": result.batch_uid,
+        "input": Fragment(canonical(result.input)),
+        "custom_data": Fragment(canonical(result.custom_data)),
+        "received_at": timestamp(result.received_ms),
+        "data": Fragment(result.data_json),
+    }
+
+
+def flat_result(result: Result) -> Record:
+    """The flat shape: the fields of the data, then custom_data, input and our own."""
+    row: Record = dict(_section("", result.data))
+    row.update(_section("custom_data.", result.custom_data))
+    row.update(_section("input.", result.input))
+    row["_run_uid"] = result.run_uid
+    row["_result_id"] = result.result_id
+    row["_received_at"] = timestamp(result.received_ms)
+    return row
+
+
+RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
+
+
+def input_record(run_uid: str, view: InputView) -> Record:
+    """The nested shape of an input."""
+    return {
+        "run_uid": run_uid,
+        "input_uid": input_uid(view.input_key),
+        "input": json_value(view.input),
+        "custom_data": json_value(view.custom_data),
+        "status": view.status,
+        "error": None if view.error is None else json_value(view.error),
+        "result_count": view.results,
+        "started_at": timestamp(view.first_received_ms),
+        "finished_at": (
+            timestamp(view.last_received_ms) if view.status not in ("RUNNING", "QUEUED") else None
+        ),
+    }
+
+
+ERROR_COLUMNS = (
+    "error.label",
+    "error.message",
+    "error.scope",
+    "error.status_code",
+    "error.error_ref",
+    "error.params",
+    "error.retryable",
+)
+INPUT_OWN_COLUMNS = (
+    "_status",
+    *ERROR_COLUMNS,
+    "_result_count",
+    "_input_uid",
+    "_run_uid",
+    "_started_at",
+    "_finished_at",
+)
+
+
+def flat_input(record: Record) -> Record:
+    """The flat shape of an input record."""
+    row: Record = dict(_section("input.", record["input"]))
+    row.update(_section("custom_data.", record["custom_data"]))
+    row.update({f"error.{key}": value for key, value in (record["error"] or {}).items()})
+    for name in ("status", "result_count", "input_uid", "run_uid", "started_at", "finished_at"):
+        row[f"_{name}"] = record[name]
+    return row
+
+
+def timestamp(unix_ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def callback_ref(callback_key: str) -> str | None:
+    """The `callback_ref_uid` that a key stands for; None if the callback had none."""
+    return None if callback_key.startswith("body:") else callback_key
+
+
+_LOCAL = "local-"
+
+
+def input_uid(input_key: bytes) -> str:
+    """The uid of an input. Until Edges' own is known it is ours, and says so."""
+    return _LOCAL + input_key.hex()
+
+
+def input_key_of(uid: str) -> bytes | None:
+    """The input key behind an `input_uid`, None if it can be none of ours."""
+    try:
+        return bytes.fromhex(uid.removeprefix(_LOCAL)) if uid.startswith(_LOCAL) else None
+    except ValueError:
+        return None
+
+
+def json_value(text: str) -> Json:
+    """JSON text of the store as a value, with integers of any size exact."""
+    return parse(text.encode())
+
+
+def _section(prefix: str, value: Json) -> Iterator[tuple[str, Json]]:
+    if isinstance(value, dict):
+        return flatten(value, prefix)
+    return iter(()) if value is None else iter([(prefix + "value", value)])

@@ -1,0 +1,169 @@
+"""Result sets, piece by piece: what the downloads, the pages and the demo are made of.
+
+Rows come from the store in portions; parsing and writing happen on a thread, so that
+the event loop goes on acknowledging callbacks meanwhile.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from app.export.formats import Shape, Writer
+from app.export.records import (
+    INPUT_OWN_COLUMNS,
+    RESULT_OWN_COLUMNS,
+    Record,
+    Result,
+    flat_input,
+    flat_result,
+    input_record,
+    result_record,
+    results_in,
+)
+from app.store.views import (
+    START,
+    CountedCallback,
+    InputFilter,
+    InputView,
+    ResultFilter,
+    ResultPosition,
+    RunView,
+)
+
+PORTION_CALLBACKS = 256
+PORTION_BYTES = 1024 * 1024
+PORTION_INPUTS = 500
+
+
+class Reader(Protocol):
+    """What an export asks of the store."""
+
+    async def next_seq(self) -> int:
+        """The first seq that is not projected."""
+
+    async def fields(self, run_nos: Sequence[int]) -> dict[str, list[str]]:
+        """Field names by section."""
+
+    async def counted_callbacks(
+        self,
+        run_no: int,
+        chosen: ResultFilter,
+        *,
+        before_seq: int,
+        after: ResultPosition,
+        limit: int,
+        bytes_max: int,
+    ) -> list[CountedCallback]:
+        """Callbacks with the results that count."""
+
+    async def repeated(
+        self, run_no: int, digests: Sequence[bytes]
+    ) -> dict[tuple[bytes, int, int], int]:
+        """Numbers of results that a run holds more than once."""
+
+    async def inputs(
+        self, run_no: int, chosen: InputFilter, *, after: bytes, limit: int
+    ) -> list[InputView]:
+        """Inputs in export order."""
+
+
+async def results(
+    reader: Reader,
+    run: RunView,
+    chosen: ResultFilter,
+    result_keys: Sequence[str],
+    *,
+    before_seq: int,
+    after: ResultPosition = START,
+    limit: int | None = None,
+) -> AsyncIterator[list[Result]]:
+    """The results of a run in export order, in portions; those of callbacks before `before_seq`.
+
+    `limit` bounds how many are read ahead of the caller's own bound: about so many come.
+    """
+    while True:
+        callbacks = await reader.counted_callbacks(
+            run.run_no,
+            chosen,
+            before_seq=before_seq,
+            after=after,
+            limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
+            bytes_max=PORTION_BYTES,
+        )
+        if not callbacks:
+            return
+        portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
+        if after.place >= 0:
+            portion = [result for result in portion if result.position > after]
+        numbers = await reader.repeated(run.run_no, list({result.digest for result in portion}))
+        if numbers:
+            for result in portion:
+                key = (result.digest, result.seq, result.place)
+                result.occurrence = numbers.get(key, 1)
+        yield portion
+        after = ResultPosition(callbacks[-1].input_key, callbacks[-1].callback_key, -1)
+
+
+def _read(
+    run_uid: str, callbacks: Sequence[CountedCallback], result_keys: Sequence[str]
+) -> list[Result]:
+    return [
+        result for callback in callbacks for result in results_in(run_uid, callback, result_keys)
+    ]
+
+
+async def results_file(
+    reader: Reader,
+    runs: AsyncIterator[RunView],
+    chosen: ResultFilter,
+    result_keys: Sequence[str],
+    writer: Writer,
+    *,
+    shape: Shape,
+    before_seq: int,
+) -> AsyncIterator[bytes]:
+    """A file with the results of `runs`, one after another."""
+    make = flat_result if shape == "flat" else result_record
+    yield writer.start()
+    async for run in runs:
+        async for portion in results(reader, run, chosen, result_keys, before_seq=before_seq):
+            yield await asyncio.to_thread(_written, writer, make, portion)
+    yield writer.end()
+
+
+def _written(writer: Writer, make: Callable[[Result], Record], portion: list[Result]) -> bytes:
+    return writer.rows(map(make, portion))
+
+
+async def inputs_file(
+    reader: Reader, run: RunView, chosen: InputFilter, writer: Writer, *, shape: Shape
+) -> AsyncIterator[bytes]:
+    """A file with the inputs of a run."""
+    yield writer.start()
+    after = b""
+    while views := await reader.inputs(run.run_no, chosen, after=after, limit=PORTION_INPUTS):
+        records: list[Record] = [input_record(run.run_uid, view) for view in views]
+        if shape == "flat":
+            records = [flat_input(record) for record in records]
+        yield await asyncio.to_thread(writer.rows, records)
+        after = views[-1].input_key
+    yield writer.end()
+
+
+def result_columns(fields: dict[str, list[str]]) -> list[str]:
+    """The columns of a table of results, from the field names by section."""
+    return [
+        *fields["data"],
+        *(f"custom_data.{name}" for name in fields["custom_data"]),
+        *(f"input.{name}" for name in fields["input"]),
+        *RESULT_OWN_COLUMNS,
+    ]
+
+
+def input_columns(fields: dict[str, list[str]]) -> list[str]:
+    """The columns of a table of inputs: what was given first, to be given again."""
+    return [
+        *(f"input.{name}" for name in fields["input"]),
+        *(f"custom_data.{name}" for name in fields["custom_data"]),
+        *INPUT_OWN_COLUMNS,
+    ]

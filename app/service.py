@@ -1,0 +1,210 @@
+"""Wiring: the only place that knows every part, and runs them as one service."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from types import FrameType
+
+import structlog
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from app import __version__, observe
+from app.api.application import create_api
+from app.api.resources import Resources
+from app.canonical import allow_deep_nesting
+from app.generated_secrets import ADMIN_KEY_FILE, INGEST_TOKEN_FILE, Secret, kept_secret
+from app.log.group_commit import GroupCommit
+from app.model import Arrival, Outcome, Quarantined
+from app.receive.endpoint import CallbackEndpoint
+from app.settings import Settings
+from app.store.sqlite.driver import SQLITE_VERSION
+from app.store.sqlite.log import SqliteLogWriter
+from app.store.sqlite.projection import SqliteProjection
+from app.store.sqlite.reader import SqliteReader
+from app.store.sqlite.thread import StoreThread
+from app.supervisor import WorkerSupervisor
+
+log = structlog.get_logger("service")
+
+KEEP_ALIVE_S = 75
+SHUTDOWN_S = 30
+
+
+class Collector:
+    """One collector: an ASGI application with everything behind it.
+
+    Use `running()` around serving it. Raises OSError if the data folder cannot be used,
+    SchemaError if its databases are of a newer version.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.is_draining = False
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.ingest_token = self._secret(settings.ingest_token, INGEST_TOKEN_FILE)
+        self.admin_key = self._secret(settings.admin_key, ADMIN_KEY_FILE)
+        self._writer = SqliteLogWriter(settings.log_path)
+        SqliteProjection(settings.projection_path).close()  # makes and migrates it
+        self._thread = StoreThread("log-writer")
+        self._reader = SqliteReader(settings.log_path, settings.projection_path)
+        self._worker = WorkerSupervisor(settings)
+        self._commits = GroupCommit(self._append, after_commit=self._after_commit)
+        self._api = CallbackEndpoint(
+            create_api(self._resources(), admin_key=self.admin_key.value),
+            commits=self._commits,
+            quarantine=self._quarantine,
+            token=self.ingest_token.value,
+            body_bytes_max=settings.max_body_bytes,
+        )
+
+    def _secret(self, given: object, name: str) -> Secret:
+        value = getattr(given, "get_secret_value", lambda: None)()
+        return Secret(value, is_new=False) if value else kept_secret(self.settings.data_dir, name)
+
+    def _resources(self) -> Resources:
+        return Resources(
+            reader=self._reader,
+            result_keys=self.settings.result_keys,
+            store_callback=self._store_callback,
+            release=self._release,
+            waiting=lambda: self._commits.waiting,
+            is_draining=lambda: self.is_draining,
+            worker_state=lambda: self._worker.state,
+            is_reconciling=False,
+            ready_lag_s=self.settings.ready_lag_s,
+            files={"log": self.settings.log_path, "projection": self.settings.projection_path},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request. The lifespan is `running()`'s, not the server's."""
+        await self._api(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything behind the application, from the first request to after the last."""
+        await self._reader.open()
+        self._commits.start()
+        self._worker.start()
+        log.info(
+            "started",
+            version=__version__,
+            sqlite=SQLITE_VERSION,
+            data_dir=str(self.settings.data_dir),
+            reconciliation="off" if self.settings.edges_api_key is None else "on",
+        )
+        try:
+            yield
+        finally:
+            await self._commits.stop()
+            await self._worker.stop()
+            await self._reader.close()
+            await self._thread.close(self._writer.close)
+            log.info("stopped")
+
+    # ----------------------------------------------------- the log's own thread
+
+    async def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        return await self._thread.run(self._writer.append, arrivals)
+
+    async def _after_commit(self, arrivals: int) -> None:
+        observe.COMMITS.inc()
+        observe.COMMIT_CALLBACKS.observe(arrivals)
+        self._worker.wake()
+        if self._writer.is_checkpoint_due():
+            await self._thread.run(self._writer.checkpoint)
+
+    async def _quarantine(self, item: Quarantined) -> str:
+        return await self._thread.run(self._writer.quarantine, item)
+
+    async def _release(self, quarantine_id: str) -> bool:
+        return await self._thread.run(self._writer.release, quarantine_id)
+
+    async def _store_callback(self, arrival: Arrival) -> Outcome:
+        return await self._commits.submit(arrival)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with readiness failing for a while before it stops accepting."""
+
+    def __init__(self, config: uvicorn.Config, collector: Collector) -> None:
+        super().__init__(config)
+        self._collector = collector
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On SIGTERM drain, then end; on SIGINT, or a second signal, end without draining.
+
+        Unlike uvicorn's, it does not raise the signal again once all is served: that would
+        end the process before it has put its files in order, and not with exit code 0.
+        """
+        del frame
+        if self._collector.is_draining:
+            self.should_exit = True
+            return
+        self._collector.is_draining = True
+        drain_s = self._collector.settings.drain_s if sig == signal.SIGTERM else 0.0
+        log.info("draining", seconds=drain_s)
+        asyncio.get_running_loop().call_later(drain_s, self._exit)
+
+    def _exit(self) -> None:
+        self.should_exit = True
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once started; useful when port 0 was asked for."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+def create_server(collector: Collector) -> Server:
+    """A server for `collector` on its host and port."""
+    settings = collector.settings
+    config = uvicorn.Config(
+        collector,
+        host=settings.host,
+        port=settings.port,
+        loop="none",  # chosen by whoever runs the event loop
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    return Server(config, collector)
+
+
+async def serve(settings: Settings) -> None:
+    """Run the collector until SIGTERM or SIGINT; what was acknowledged is durable at any time."""
+    allow_deep_nesting()
+    collector = Collector(settings)
+    server = create_server(collector)
+    async with collector.running():
+        _introduce(collector)
+        await server.serve()
+
+
+def _introduce(collector: Collector) -> None:
+    """Say where callbacks go; secrets that were just made are shown here, and never again."""
+    settings = collector.settings
+    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    lines = [
+        f"Edges collector {__version__}",
+        f"  callback URL   {str(base).rstrip('/')}/callbacks",
+    ]
+    if collector.ingest_token.is_new:
+        lines += [
+            f"  callback header  Authorization: Bearer {collector.ingest_token.value}",
+            f"                   (shown once; kept in {settings.data_dir / INGEST_TOKEN_FILE})",
+        ]
+    if collector.admin_key.is_new:
+        lines += [
+            f"  API key          {collector.admin_key.value}",
+            f"                   (shown once; kept in {settings.data_dir / ADMIN_KEY_FILE})",
+        ]
+    if collector.ingest_token.is_new or collector.admin_key.is_new:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()

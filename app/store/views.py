@@ -1,0 +1,141 @@
+"""What readers get from a store: rows as the API and the exports need them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+CustomFilter = tuple[str, str]
+"""A path in custom_data, and the value that is to stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, as it stands."""
+
+    run_no: int
+    run_uid: str
+    status: str
+    completeness: str
+    action_name: str | None
+    execution_mode: str | None
+    scheduled_run_uid: str | None
+    callbacks: int
+    duplicates: int
+    conflicts: int
+    results: int
+    inputs: int
+    inputs_succeeded: int
+    inputs_failed: int
+    first_received_ms: int
+    last_received_ms: int
+    finished_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs; None means any."""
+
+    run_uids: tuple[str, ...] = ()
+    status: str | None = None
+    completeness: str | None = None
+    action_name: str | None = None
+    scheduled_run_uid: str | None = None
+    search: str | None = None
+    """Part of a run uid, or a whole value of some custom_data."""
+    created_after_ms: int | None = None
+    custom: tuple[CustomFilter, ...] = ()
+    """Only runs with an input whose custom_data holds all of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFilter:
+    """Which results of a run; None means any."""
+
+    input_key: bytes | None = None
+    custom: tuple[CustomFilter, ...] = ()
+    received_after_ms: int | None = None
+
+
+class ResultPosition(NamedTuple):
+    """A place in the order of results: by input, by callback, by place within the callback."""
+
+    input_key: bytes
+    callback_key: str
+    place: int
+
+
+START = ResultPosition(b"", "", -1)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedCallback:
+    """A callback whose results count, with its body."""
+
+    seq: int
+    callback_key: str
+    input_key: bytes
+    batch_uid: str | None
+    received_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """An input of a run; `input`, `custom_data` and `error` are JSON text."""
+
+    input_no: int
+    input_key: bytes
+    input: str
+    custom_data: str
+    status: str
+    error: str | None
+    results: int
+    first_received_ms: int
+    last_received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputFilter:
+    """Which inputs of a run; None means any."""
+
+    status: str | None = None
+    error_label: str | None = None
+    custom: tuple[CustomFilter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackView:
+    """A line of a run's log."""
+
+    seq: int
+    callback_key: str
+    batch_uid: str | None
+    status: str | None
+    results: int
+    is_winner: bool
+    lost_to: int | None
+    conflicts_with: int | None
+    received_ms: int
+    body_bytes: int
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineView:
+    """An entry of the quarantine, without its body."""
+
+    quarantine_id: str
+    received_ms: int
+    last_received_ms: int
+    times_seen: int
+    reason: str
+    detail: str
+    content_type: str
+    body_bytes: int
+
+
+class Lag(NamedTuple):
+    """How far the projection is behind the log."""
+
+    callbacks: int
+    age_s: float
+    """Age of the oldest callback that is not projected; 0 if all are."""
