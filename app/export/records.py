@@ -19,8 +19,8 @@ class Result:
     """One result with where it comes from."""
 
     run_uid: str
-    seq: int
-    digest: bytes
+    result_id: str
+    """The same for the same result of the same run, whichever of its replays came first."""
     place: int
     source: str
     callback_key: str
@@ -30,21 +30,11 @@ class Result:
     custom_data: Json
     received_ms: int
     data: Json
-    data_json: bytes
-    """`data` in canonical form: the same bytes however the sender spelled it."""
-    occurrence: int = 1
-    """Which of the equal results of its run this is, from 1 on."""
 
     @property
     def position(self) -> ResultPosition:
         """Its place in the order of the export."""
         return ResultPosition(self.input_key, self.callback_key, self.place)
-
-    @property
-    def result_id(self) -> str:
-        """The same for the same result of the same run, whatever way it came."""
-        name = self.digest.hex()
-        return name if self.occurrence == 1 else f"{name}-{self.occurrence}"
 
 
 def results_in(
@@ -54,12 +44,11 @@ def results_in(
     body = parse(callback.body)
     _, results = results_of(body, result_keys)
     given, custom_data = body.get("input"), body.get("custom_data")
+    page_id = digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
     for place, data in enumerate(results):
-        data_json = canonical(data)
         yield Result(
             run_uid=run_uid,
-            seq=callback.seq,
-            digest=digest(data_json),
+            result_id=f"{page_id}-{place}",
             place=place,
             source="callback",
             callback_key=callback.callback_key,
@@ -69,7 +58,6 @@ def results_in(
             custom_data=custom_data,
             received_ms=callback.received_ms,
             data=data,
-            data_json=data_json,
         )
 
 
@@ -84,7 +72,7 @@ def result_record(result: Result) -> Record:
         "input": Fragment(canonical(result.input)),
         "custom_data": Fragment(canonical(result.custom_data)),
         "received_at": timestamp(result.received_ms),
-        "data": Fragment(result.data_json),
+        "data": Fragment(canonical(result.data)),
     }
 
 

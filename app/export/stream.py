@@ -56,11 +56,6 @@ class Reader(Protocol):
     ) -> list[CountedCallback]:
         """Callbacks with the results that count."""
 
-    async def repeated(
-        self, run_no: int, digests: Sequence[bytes]
-    ) -> dict[tuple[bytes, int, int], int]:
-        """Numbers of results that a run holds more than once."""
-
     async def inputs(
         self, run_no: int, chosen: InputFilter, *, after: bytes, limit: int
     ) -> list[InputView]:
@@ -95,11 +90,6 @@ async def results(
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
-        numbers = await reader.repeated(run.run_no, list({result.digest for result in portion}))
-        if numbers:
-            for result in portion:
-                key = (result.digest, result.seq, result.place)
-                result.occurrence = numbers.get(key, 1)
         yield portion
         after = ResultPosition(callbacks[-1].input_key, callbacks[-1].callback_key, -1)
 

@@ -6,7 +6,6 @@ wins. Of several callbacks with the same content under different ids (an origina
 its replays), the one with the smallest id counts. Both are minima over a set.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from app.canonical import canonical
@@ -24,8 +23,8 @@ class Earlier(Protocol):
     def family(self, first_seq: int) -> list[CallbackRow]:
         """The stored callback `first_seq` and those that conflict with it."""
 
-    def with_content(self, content: bytes, first_digest: bytes) -> list[CallbackRow]:
-        """The stored callbacks with this content, whose first result has this digest."""
+    def with_content(self, content: bytes) -> list[CallbackRow]:
+        """The stored callbacks with this content."""
 
     def input(self, input_no: int) -> InputRow:
         """A stored input."""
@@ -44,6 +43,7 @@ class Merge:
         self._earlier = earlier
         self._rows: dict[int, CallbackRow] = {}
         self._new: set[int] = set()
+        self._uncounted: set[int] = set()
         self._by_content: dict[bytes, list[CallbackRow]] = {}
         for content, rows in known.by_content.items():
             self._by_content[content] = [self._interned(row) for row in rows]
@@ -63,9 +63,11 @@ class Merge:
             body_bytes=len(logged.body),
             conflicts_with=logged.conflicts_with,
             note=reading.note,
+            digests=b"".join(reading.digests),
         )
         self._rows[row.seq] = row
         self._new.add(row.seq)
+        self._uncounted.add(row.seq)
         self.changes.new_callbacks.append(row)
         self._see_run(reading, row)
         fields = self.changes.fields
@@ -76,7 +78,7 @@ class Merge:
         if row.conflicts_with is not None:
             self._elect(row, row.conflicts_with)
         elif row.content is not None:
-            self._count(row.content, reading.digests)
+            self._count(row.content)
 
     # --------------------------------------------------------- run and input
 
@@ -152,56 +154,40 @@ class Merge:
                 self._lose(one, winner.seq)
             if one is not row:
                 self._changed(one)
-        by_content = {one.content: one for one in family.values() if one.content is not None}
-        for content, one in by_content.items():
-            self._load(content, self._earlier.reading(one.seq).digests[0])
+        for content in {one.content for one in family.values() if one.content is not None}:
+            self._load(content)
             self._count(content)
 
-    def _load(self, content: bytes, first_digest: bytes) -> None:
+    def _load(self, content: bytes) -> None:
         """Know every callback with this content: the stored ones, and the new ones."""
         rows = {row.seq: row for row in self._by_content.get(content, ())}
-        stored = self._earlier.with_content(content, first_digest)
-        for row in (*map(self._interned, stored), *self.changes.new_callbacks):
+        stored = map(self._interned, self._earlier.with_content(content))
+        for row in (*stored, *self.changes.new_callbacks):
             if row.content == content:
                 rows[row.seq] = row
         self._by_content[content] = list(rows.values())
 
-    def _count(self, content: bytes, digests: Sequence[bytes] | None = None) -> None:
+    def _count(self, content: bytes) -> None:
         """Of all winners with this content, let the one with the smallest id count."""
         rows = self._by_content[content]
         counted = min((row for row in rows if row.is_winner), key=lambda row: row.key, default=None)
         for row in rows:
             if row is counted:
-                self._win(row, digests)
+                self._win(row)
             elif counted is not None:
                 self._lose(row, counted.seq)
 
-    def _win(self, row: CallbackRow, digests: Sequence[bytes] | None) -> None:
-        changes = self.changes
-        is_counted = row.lost_to is None and (
-            row.seq not in self._new or row.seq in changes.counted
-        )
-        if is_counted:
-            return
-        row.lost_to = None
-        if changes.uncounted.pop(row.seq, None) is None:
-            if digests is None or len(digests) != row.results:
-                digests = self._earlier.reading(row.seq).digests
-            changes.counted[row.seq] = digests
-        self._credit(row, row.results)
+    def _win(self, row: CallbackRow) -> None:
+        if row.seq in self._uncounted:
+            self._uncounted.discard(row.seq)
+            row.lost_to = None
+            self._credit(row, row.results)
 
     def _lose(self, row: CallbackRow, to: int) -> None:
-        changes = self.changes
-        if not row.results:
-            return
-        was_counted = row.lost_to is None and (
-            row.seq not in self._new or row.seq in changes.counted
-        )
         if row.lost_to is None:
             row.lost_to = to
-        if was_counted:
-            if changes.counted.pop(row.seq, None) is None:
-                changes.uncounted[row.seq] = self._earlier.reading(row.seq).digests
+        if row.results and row.seq not in self._uncounted:
+            self._uncounted.add(row.seq)
             self._credit(row, -row.results)
 
     def _credit(self, row: CallbackRow, results: int) -> None:
@@ -221,7 +207,12 @@ class Merge:
             self.changes.changed_callbacks[row.seq] = row
 
     def _interned(self, row: CallbackRow) -> CallbackRow:
-        return self._rows.setdefault(row.seq, row)
+        """The one object for a stored callback, however often it is loaded."""
+        if row.seq not in self._rows:
+            self._rows[row.seq] = row
+            if row.lost_to is not None:
+                self._uncounted.add(row.seq)
+        return self._rows[row.seq]
 
 
 def _smallest(one: str | None, other: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """The loop around the merge: the next callbacks of the log, run by run, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import perf_counter, process_time
 from typing import NamedTuple, Protocol
 
@@ -37,12 +37,12 @@ class Projection(Protocol):
         self,
         run_no: int,
         run_uid: str,
-        contents: Mapping[bytes, bytes],
+        contents: Sequence[bytes],
         input_keys: Sequence[bytes],
     ) -> Known:
         """What new callbacks may touch."""
 
-    def with_content(self, run_no: int, contents: Mapping[bytes, bytes]) -> list[CallbackRow]:
+    def with_content(self, run_no: int, contents: Sequence[bytes]) -> list[CallbackRow]:
         """Callbacks with one of these contents."""
 
     def family(self, run_no: int, first_seq: int) -> list[CallbackRow]:
@@ -94,7 +94,7 @@ class Projector:
         known = self._projection.load(
             run_no,
             self._log.run_uid(run_no),
-            {one.content: one.digests[0] for one in readings if one.content is not None},
+            list({reading.content for reading in readings if reading.content is not None}),
             list({reading.input_key for reading in readings if reading.input_key != NO_INPUT}),
         )
         earlier = _Earlier(run_no, self._log, self._projection, self._result_keys)
@@ -129,8 +129,8 @@ class _Earlier:
     def family(self, first_seq: int) -> list[CallbackRow]:
         return self._projection.family(self._run_no, first_seq)
 
-    def with_content(self, content: bytes, first_digest: bytes) -> list[CallbackRow]:
-        return self._projection.with_content(self._run_no, {content: first_digest})
+    def with_content(self, content: bytes) -> list[CallbackRow]:
+        return self._projection.with_content(self._run_no, [content])
 
     def input(self, input_no: int) -> InputRow:
         return self._projection.input(self._run_no, input_no)

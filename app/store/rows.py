@@ -1,6 +1,5 @@
 """What is derived of a run, as rows that the projection changes and a store keeps."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.canonical import Json
@@ -66,6 +65,8 @@ class CallbackRow:
     lost_to: int | None = None
     """`seq` of the callback whose results count in place of this one's; None if these count."""
     note: str | None = None
+    digests: bytes = b""
+    """16 bytes for each result, in order. Empty in rows that were read back."""
 
 
 @dataclass(slots=True)
@@ -88,10 +89,6 @@ class Changes:
     new_inputs: set[int] = field(default_factory=set)
     new_callbacks: list[CallbackRow] = field(default_factory=list)
     changed_callbacks: dict[int, CallbackRow] = field(default_factory=dict)
-    counted: dict[int, Sequence[bytes]] = field(default_factory=dict)
-    """Digests of the results that now count, by the `seq` of their callback."""
-    uncounted: dict[int, Sequence[bytes]] = field(default_factory=dict)
-    """Likewise of those that no longer count."""
     custom_values: list[tuple[str, str, int]] = field(default_factory=list)
     """(path, value, input number)."""
     fields: set[tuple[str, str]] = field(default_factory=set)

@@ -73,6 +73,8 @@ class CountedCallback:
     seq: int
     callback_key: str
     input_key: bytes
+    content: bytes
+    """What it shares with its replays, if any."""
     batch_uid: str | None
     received_ms: int
     body: bytes

@@ -3,7 +3,7 @@
 One process writes this file: the worker. Synchronous, since it has its own process.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
@@ -26,7 +26,7 @@ _CALLBACK_COLUMNS = (
 
 # Named, since the planner would rather scan the run than take many values to an index.
 _BY_SEQ = "NOT INDEXED WHERE run_no = ? AND seq"
-_BY_LOST_CONTENT = "INDEXED BY callbacks_lost WHERE run_no = ? AND lost_to NOTNULL AND content"
+_BY_CONTENT = "INDEXED BY callbacks_by_content WHERE run_no = ? AND content NOTNULL AND content"
 _BY_CONFLICT = (
     "INDEXED BY callbacks_in_conflict WHERE run_no = ? AND conflicts_with NOTNULL"
     " AND conflicts_with"
@@ -57,13 +57,10 @@ class SqliteProjection:
         self,
         run_no: int,
         run_uid: str,
-        contents: Mapping[bytes, bytes],
+        contents: Sequence[bytes],
         input_keys: Sequence[bytes],
     ) -> Known:
-        """What is stored of a run that callbacks with these contents and inputs may touch.
-
-        `contents` gives for each content the digest of its first result.
-        """
+        """What is stored of a run that callbacks with these contents and inputs may touch."""
         by_content: dict[bytes, list[CallbackRow]] = {}
         for row in self.with_content(run_no, contents):
             if row.content is not None:
@@ -71,28 +68,9 @@ class SqliteProjection:
         inputs = {row.input_key: row for row in self._inputs(run_no, _BY_KEY, input_keys)}
         return Known(self._run(run_no, run_uid), inputs, by_content)
 
-    def with_content(self, run_no: int, contents: Mapping[bytes, bytes]) -> list[CallbackRow]:
-        """The callbacks of a run with one of these contents; see `load`."""
-        counted: set[int] = set()
-        for portion in _portions(list(set(contents.values()))):
-            counted.update(
-                seq
-                for (seq,) in self._connection.execute(
-                    "SELECT seq FROM results WHERE run_no = ? AND place = 0"
-                    f" AND digest IN ({_marks(portion)})",
-                    (run_no, *portion),
-                )
-            )
-        if not counted:  # nor can there be any that lost to one of them
-            return []
-        return [
-            row
-            for row in (
-                *self._callbacks(run_no, _BY_SEQ, sorted(counted)),
-                *self._callbacks(run_no, _BY_LOST_CONTENT, list(contents)),
-            )
-            if row.content in contents
-        ]
+    def with_content(self, run_no: int, contents: Sequence[bytes]) -> list[CallbackRow]:
+        """The callbacks of a run with one of these contents."""
+        return list(self._callbacks(run_no, _BY_CONTENT, contents))
 
     def family(self, run_no: int, first_seq: int) -> list[CallbackRow]:
         """A callback and those that conflict with it."""
@@ -169,7 +147,6 @@ class SqliteProjection:
                 self._save_run(change)
                 self._save_inputs(change)
                 self._save_callbacks(change)
-                self._save_results(change)
             execute("UPDATE progress SET next_seq = ?", (next_seq,))
             execute("COMMIT")
         except BaseException:
@@ -250,8 +227,8 @@ class SqliteProjection:
     def _save_callbacks(self, changes: Changes) -> None:
         run_no = changes.run.run_no
         self._connection.executemany(
-            f"INSERT INTO callbacks (run_no, {_CALLBACK_COLUMNS})"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO callbacks (run_no, {_CALLBACK_COLUMNS}, digests)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     run_no,
@@ -268,6 +245,7 @@ class SqliteProjection:
                     row.is_winner,
                     row.lost_to,
                     row.note,
+                    row.digests,
                 )
                 for row in changes.new_callbacks
             ],
@@ -279,26 +257,6 @@ class SqliteProjection:
                 for row in changes.changed_callbacks.values()
             ],
         )
-
-    def _save_results(self, changes: Changes) -> None:
-        for digests_by_seq, statement in (
-            (
-                changes.uncounted,
-                "DELETE FROM results WHERE run_no = ? AND digest = ? AND seq = ? AND place = ?",
-            ),
-            (
-                changes.counted,
-                "INSERT INTO results (run_no, digest, seq, place) VALUES (?, ?, ?, ?)",
-            ),
-        ):
-            self._connection.executemany(
-                statement,
-                sorted(
-                    (changes.run.run_no, digest, seq, place)
-                    for seq, digests in digests_by_seq.items()
-                    for place, digest in enumerate(digests)
-                ),
-            )
 
 
 class RawJson(str):

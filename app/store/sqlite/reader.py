@@ -175,12 +175,12 @@ class SqliteReader:
             rows += await self._rows(
                 *_counted(run_no, chosen, before_seq, after, left, matching=matching, by_input=True)
             )
-        sizes = accumulate(row[5] for row in rows)
+        sizes = accumulate(row[6] for row in rows)
         rows = rows[: 1 + sum(size < bytes_max for size in sizes)]
         bodies = await self._bodies([row[0] for row in rows])
         return [
-            CountedCallback(seq, key, input_key, batch_uid, received_ms, bodies[seq])
-            for seq, key, input_key, batch_uid, received_ms, _ in rows
+            CountedCallback(seq, key, input_key, content, batch_uid, received_ms, bodies[seq])
+            for seq, key, input_key, content, batch_uid, received_ms, _ in rows
         ]
 
     async def _few_inputs_with(
@@ -210,33 +210,6 @@ class SqliteReader:
             (orjson.dumps(list(seqs)).decode(),),
         )
         return await asyncio.to_thread(_unpacked, rows, frozenset(seqs))
-
-    async def repeated(
-        self, run_no: int, digests: Sequence[bytes]
-    ) -> dict[tuple[bytes, int, int], int]:
-        """Results that a run holds more than once: {(digest, seq, place): occurrence from 1 on}.
-
-        Only those of `digests`. Occurrences are numbered by callback and place, which no
-        order of arrival changes.
-        """
-        numbers: dict[tuple[bytes, int, int], int] = {}
-        for start in range(0, len(digests), 1_000):
-            portion = digests[start : start + 1_000]
-            marks = ", ".join("?" * len(portion))
-            twice = await self._rows(
-                f"SELECT digest FROM results WHERE run_no = ? AND digest IN ({marks})"
-                " GROUP BY digest HAVING count(*) > 1",
-                (run_no, *portion),
-            )
-            for (digest,) in twice:
-                rows = await self._rows(
-                    "SELECT r.seq, r.place FROM results r JOIN callbacks c"
-                    " ON c.run_no = r.run_no AND c.seq = r.seq"
-                    " WHERE r.run_no = ? AND r.digest = ? ORDER BY c.callback_key, r.place",
-                    (run_no, digest),
-                )
-                numbers |= {(digest, *row): number for number, row in enumerate(rows, 1)}
-        return numbers
 
     # ------------------------------------------------------------------ inputs
 
@@ -407,7 +380,7 @@ def _counted(
                     " AND v.input_no = i.input_no)"
                 )
     statement = (
-        f"SELECT c.seq, c.callback_key, {key}, c.batch_uid, c.received_ms, c.body_bytes"
+        f"SELECT c.seq, c.callback_key, {key}, c.content, c.batch_uid, c.received_ms, c.body_bytes"
         f" FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
     )
     return statement, values

@@ -35,6 +35,8 @@ CREATE INDEX runs_by_first_received ON runs (first_received_ms, run_no);
 CREATE INDEX runs_by_last_received ON runs (last_received_ms, run_no);
 
 -- One row for each callback of a run, in order of arrival. lost_to: see app/store/rows.py.
+-- The results themselves stay in the log; here are their digests, 16 bytes each, end to end:
+-- the results of a run are the multiset of the digests of the callbacks that count.
 CREATE TABLE callbacks (
     run_no      INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
@@ -50,13 +52,14 @@ CREATE TABLE callbacks (
     body_bytes  INTEGER NOT NULL,
     conflicts_with INTEGER,
     note        TEXT,
+    digests     BLOB    NOT NULL,
     PRIMARY KEY (run_no, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX callbacks_with_results ON callbacks (run_no, input_no) WHERE results > 0;
 
--- Those whose results do not count. An original that does is found by its first result.
-CREATE INDEX callbacks_lost ON callbacks (run_no, content) WHERE lost_to IS NOT NULL;
+-- A replay is known by the content that it shares with its original.
+CREATE INDEX callbacks_by_content ON callbacks (run_no, content) WHERE content IS NOT NULL;
 
 CREATE INDEX callbacks_in_conflict ON callbacks (run_no, conflicts_with)
     WHERE conflicts_with IS NOT NULL;
@@ -93,15 +96,6 @@ CREATE TABLE custom_values (
     value       TEXT    NOT NULL,
     input_no    INTEGER NOT NULL,
     PRIMARY KEY (run_no, path, value, input_no)
-) STRICT, WITHOUT ROWID;
-
--- The multiset of a run's results: a row for each result that counts, under its digest.
-CREATE TABLE results (
-    run_no      INTEGER NOT NULL,
-    digest      BLOB    NOT NULL,
-    seq         INTEGER NOT NULL,
-    place       INTEGER NOT NULL,
-    PRIMARY KEY (run_no, digest, seq, place)
 ) STRICT, WITHOUT ROWID;
 
 -- The columns of a run's tables.

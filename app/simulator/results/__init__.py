@@ -1,0 +1,1 @@
+"""Results as the actions return them, made up from a seed."""
