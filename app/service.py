@@ -46,7 +46,9 @@ class Collector:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.ingest_token = self._secret(settings.ingest_token, INGEST_TOKEN_FILE)
         self.admin_key = self._secret(settings.admin_key, ADMIN_KEY_FILE)
-        self._writer = SqliteLogWriter(settings.log_path)
+        self._writer = SqliteLogWriter(
+            settings.log_path, checkpoint_bytes=settings.checkpoint_bytes
+        )
         SqliteProjection(settings.projection_path).close()  # makes and migrates it
         self._thread = StoreThread("log-writer")
         self._reader = SqliteReader(settings.log_path, settings.projection_path)

@@ -89,6 +89,13 @@ class Settings(BaseSettings):
             " where both compete for one processor.",
         ),
     ] = 5.0
+    checkpoint_bytes: Annotated[
+        int,
+        Field(
+            ge=64 * 1024,
+            description="Size of the log's write-ahead file at which it is moved into the database.",
+        ),
+    ] = 24 * MIB
     projection_paused: Annotated[
         bool, Field(description="Only receive; project after a restart without this.")
     ] = False

@@ -16,12 +16,11 @@ PARAMETERS = ("status", "error_label", "limit", "cursor", "format", "shape")
 
 async def run_inputs(request: Request) -> Response:
     """The inputs of one run."""
-    parameters = Parameters(request, PARAMETERS, with_custom_data=True)
+    parameters = Parameters(request, PARAMETERS, with_custom_data=True, repeatable=("status",))
     run = await run_of(request)
     reader = resources_of(request).reader
-    status = parameters.text("status")
     chosen = InputFilter(
-        status=None if status is None else status.upper(),
+        statuses=tuple(status.upper() for status in parameters.all("status")),
         error_label=parameters.text("error_label"),
         custom=parameters.custom,
     )

@@ -39,6 +39,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "created_after": {"schema": {"type": "string", "format": "date-time"}},
     "received_after": {"schema": {"type": "string", "format": "date-time"}},
     "run_uid": {"schema": {"type": "array", "items": {"type": "string"}}},
+    "status": {"schema": {"type": "array", "items": {"type": "string"}}},
     "seq": {"schema": {"type": "integer", "minimum": 0}},
 }
 _CUSTOM_DATA = {

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import uvloop
 from cyclopts import Parameter
-from pydantic import ValidationError
 
 from app.cli.failures import fail
+from app.cli.settings import load_settings
 from app.observe import configure_logging
 from app.service import serve as run_service
-from app.settings import Settings
 from app.store.protocol import SchemaError
 
 
@@ -41,16 +40,3 @@ def serve(
     except asyncio.CancelledError:
         sys.exit(130)
 
-
-def load_settings(**given: object) -> Settings:
-    """The settings from flags, environment and file; ends the program with what is wrong."""
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        lines = [
-            f"COLLECTOR_{'__'.join(map(str, part['loc'])).upper()}: {part['msg']}"
-            for part in error.errors()
-        ]
-        fail("these settings cannot be used:\n  " + "\n  ".join(lines), code=2)
-    except OSError as error:
-        fail(f"a settings file cannot be read: {error}", code=2)

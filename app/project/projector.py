@@ -74,6 +74,7 @@ class Projector:
         self._projection = projection
         self._result_keys = result_keys
         self._fields_seen: set[tuple[int, str, str]] = set()
+        self._expected_seq = 0
 
     def project_batch(self) -> Projected | None:
         """Project the next batch. None if there is nothing to project."""
@@ -81,13 +82,17 @@ class Projector:
         batch = self._log.read(from_seq, callbacks_max=BATCH_MAX, bytes_max=BATCH_BYTES_MAX)
         if not batch:
             return None
+        if from_seq != self._expected_seq:  # a rebuild stepped in: what we wrote may be gone
+            self._fields_seen.clear()
         started, started_cpu = perf_counter(), process_time()
         by_run: dict[int, list[Reading]] = {}
         for logged in batch:
             by_run.setdefault(logged.run_no, []).append(read_callback(logged, self._result_keys))
         compute_s, compute_cpu_s = perf_counter() - started, process_time() - started_cpu
         changes = [self._merge(run_no, readings) for run_no, readings in by_run.items()]
-        self._projection.save(changes, from_seq=from_seq, next_seq=batch[-1].seq + 1)
+        next_seq = batch[-1].seq + 1
+        is_saved = self._projection.save(changes, from_seq=from_seq, next_seq=next_seq)
+        self._expected_seq = next_seq if is_saved else 0
         return Projected(len(batch), batch[0].received_ms, compute_s, compute_cpu_s)
 
     def _merge(self, run_no: int, readings: Sequence[Reading]) -> Changes:

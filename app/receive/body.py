@@ -33,23 +33,19 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], bytes_max:
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding not in (b"", b"identity", b"gzip"):
         raise UnsupportedEncodingError(encoding.decode("latin-1"))
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise SenderGoneError
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        chunks, size = [body], len(body)
-        while message.get("more_body", False):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise SenderGoneError
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > bytes_max:
-                raise BodyTooLargeError
-        body = b"".join(chunks)
-    if len(body) > bytes_max:
-        raise BodyTooLargeError
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise SenderGoneError
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise BodyTooLargeError
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     return _inflated(body, bytes_max) if encoding == b"gzip" else body
 
 

@@ -11,6 +11,11 @@ def draw(seed: int, purpose: str, *at: int) -> float:
     return (_bits(seed, purpose, at) >> 11) / _SPAN
 
 
+def happens(share: float, seed: int, purpose: str, *at: int) -> bool:
+    """Whether it happens here, as it does in `share` of the places."""
+    return share > 0 and draw(seed, purpose, *at) < share
+
+
 def draw_between(bounds: tuple[int, int], seed: int, purpose: str, *at: int) -> int:
     """A whole number within the bounds, both included."""
     lowest, highest = bounds
@@ -26,9 +31,7 @@ def uid(*of: object) -> str:
     """A UUID (shaped as version 4) that is fixed by what it names."""
     digits = blake2b("/".join(map(str, of)).encode(), digest_size=16).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-    )
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _bits(seed: int, purpose: str, at: tuple[int, ...]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.simulator.chance import draw, stream
+from app.simulator.chance import draw, happens, stream
 from app.simulator.scenario import Scenario
 
 T = TypeVar("T")
@@ -24,12 +24,12 @@ class Fate:
 def fate_of(scenario: Scenario, ordinal: int) -> Fate:
     """The fate of the run's callback number `ordinal`, in the order they were made."""
     seed = scenario.seed
-    loss = draw(seed, "loss", ordinal)
-    is_lie = loss < scenario.lie_share
+    # One draw for both losses, so that their shares add up.
+    is_lie = happens(scenario.lie_share, seed, "loss", ordinal)
     return Fate(
-        is_dropped=loss < scenario.lie_share + scenario.drop_share,
+        is_dropped=happens(scenario.lie_share + scenario.drop_share, seed, "loss", ordinal),
         is_recorded_as_sent=is_lie,
-        is_duplicated=draw(seed, "duplicate", ordinal) < scenario.duplicate_share,
+        is_duplicated=happens(scenario.duplicate_share, seed, "duplicate", ordinal),
         delay_s=_delay_s(scenario, "delay", ordinal),
         duplicate_delay_s=_delay_s(scenario, "duplicate delay", ordinal),
     )

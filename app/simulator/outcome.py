@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.simulator.chance import draw, draw_between
+from app.simulator.chance import draw, draw_between, happens
 from app.simulator.errors import INPUT_FAILURES
 from app.simulator.scenario import Scenario
 
@@ -41,12 +41,12 @@ def entity_of(scenario: Scenario, input_index: int, round_number: int, offset: i
 
     Each has its own, but where search pages overlap: there, one of an earlier page.
     """
-    while scenario.overlap_share:
-        page_start = offset - offset % scenario.page_size
+    seed, share = scenario.seed, scenario.overlap_share
+    while page_start := offset - offset % scenario.page_size:
         at = (input_index, round_number, offset)
-        if draw(scenario.seed, "overlap", *at) >= scenario.overlap_share or page_start == 0:
+        if not happens(share, seed, "overlap", *at):
             break
-        offset = int(draw(scenario.seed, "overlapped", *at) * page_start)
+        offset = int(draw(seed, "overlapped", *at) * page_start)
     return offset
 
 

@@ -99,7 +99,7 @@ class InputView:
 class InputFilter:
     """Which inputs of a run; None means any."""
 
-    status: str | None = None
+    statuses: tuple[str, ...] = ()
     error_label: str | None = None
     custom: tuple[CustomFilter, ...] = ()
 

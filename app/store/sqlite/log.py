@@ -14,6 +14,7 @@ import structlog
 import zstandard
 
 from app.canonical import canonical, digest, parse
+from app.crash_points import reach
 from app.model import Arrival, Logged, Outcome, Quarantined
 from app.store.protocol import LogUnavailableError
 from app.store.sqlite import segments
@@ -21,7 +22,6 @@ from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_ba
 from app.store.sqlite.migrations import migrate
 
 SCHEMA = "log_schema"
-CHECKPOINT_BYTES = 24 * 1024 * 1024
 _RUN_CACHE_MAX = 10_000
 
 log = structlog.get_logger("store")
@@ -30,8 +30,10 @@ log = structlog.get_logger("store")
 class SqliteLogWriter:
     """Writes the log. Not for use by two threads at once, nor by two processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, checkpoint_bytes: int = 24 * 1024 * 1024) -> None:
+        """`checkpoint_bytes`: size of the write-ahead log from which a checkpoint is due."""
         self._path = path
+        self._checkpoint_bytes = checkpoint_bytes
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._decompressor = zstandard.ZstdDecompressor()
         self._run_numbers: dict[str, int] = {}
@@ -68,6 +70,7 @@ class SqliteLogWriter:
         next_seq = self._next_seq
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
+        reach("log begun")
         outcomes = [Outcome.STORED] * len(arrivals)
         places = sorted(range(len(arrivals)), key=lambda place: arrivals[place].run_uid)
         packed: list[bytes] = []
@@ -89,7 +92,9 @@ class SqliteLogWriter:
                 " FROM json_each(?2)",
                 (b"".join(packed), orjson.dumps(rows).decode()),
             )
+        reach("log before commit")
         execute("COMMIT")
+        reach("log after commit")
         self._next_seq = next_seq
         return outcomes
 
@@ -260,7 +265,7 @@ class SqliteLogWriter:
 
     def is_checkpoint_due(self) -> bool:
         """Whether the write-ahead log has grown enough. Quick, and safe on any thread."""
-        return wal_bytes(self._path) >= CHECKPOINT_BYTES
+        return wal_bytes(self._path) >= self._checkpoint_bytes
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database, and begin it anew.
@@ -268,8 +273,10 @@ class SqliteLogWriter:
         Apart from `append`, so that those who wait for a commit do not wait for this too.
         What cannot be moved now, since someone reads it, is moved the next time.
         """
+        reach("log before checkpoint")
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            reach("log after checkpoint")
         except Error as error:  # nothing is lost: the write-ahead log holds it all
             log.warning("checkpoint failed", reason=str(error))
 

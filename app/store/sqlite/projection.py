@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from app.canonical import canonical
+from app.crash_points import reach
 from app.model import completeness, input_status, run_status
 from app.store.rows import CallbackRow, Changes, InputRow, Known, RunRow
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
@@ -50,6 +51,10 @@ class SqliteProjection:
     def next_seq(self) -> int:
         """The first seq of the log that is not projected yet."""
         return int(self._connection.execute("SELECT next_seq FROM progress").fetchone()[0])
+
+    def replace_with(self, other: "SqliteProjection") -> None:
+        """Take over all of another projection in one step; readers see the old or the new."""
+        other._connection.backup(self._connection)
 
     # ----------------------------------------------------------------- reading
 
@@ -148,7 +153,9 @@ class SqliteProjection:
                 self._save_inputs(change)
                 self._save_callbacks(change)
             execute("UPDATE progress SET next_seq = ?", (next_seq,))
+            reach("projection before commit")
             execute("COMMIT")
+            reach("projection after commit")
         except BaseException:
             rolled_back(self._connection)
             raise

@@ -218,9 +218,9 @@ class SqliteReader:
     ) -> list[InputView]:
         """Inputs in export order, after an input key (b"" for the start)."""
         where, parameters = ["i.run_no = ? AND i.input_key > ?"], [run_no, after]
-        if chosen.status is not None:
-            where.append("i.status = ?")
-            parameters.append(chosen.status)
+        if chosen.statuses:
+            where.append("i.status IN (SELECT value FROM json_each(?))")
+            parameters.append(orjson.dumps(chosen.statuses).decode())
         index = "inputs_by_key"
         if chosen.error_label is not None:
             index = "inputs_with_errors"

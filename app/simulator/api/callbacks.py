@@ -1,0 +1,67 @@
+"""The records of callbacks, and their replay."""
+
+from collections.abc import Callable, Iterable
+from heapq import merge
+from itertools import islice
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.simulator.api.answers import answer
+from app.simulator.api.parameters import in_order, one_of, whole_number, workspace_of
+from app.simulator.callback import Callback
+
+CALLBACK_STATUSES: Final = ("PENDING", "RUNNING", "FAILED", "SUCCESS")
+_SORTS: Final[dict[str, Callable[[Callback], str | int | float]]] = {
+    "created_at": lambda callback: callback.created_at.timestamp(),
+    "status": lambda callback: callback.status,
+    "retry_count": lambda callback: callback.retry_count,
+    "http_status": lambda callback: callback.http_status or 0,
+}
+
+
+async def list_callbacks(request: Request) -> Response:
+    """GET /runs/callbacks: records without payloads, oldest first unless sorted."""
+    limit = whole_number(request, "limit", 10, 1, 100)
+    offset = whole_number(request, "offset", 0, 0, 10**9)
+    statuses = one_of(request, "status", CALLBACK_STATUSES)
+    found: Iterable[Callback] = _of_runs(request)
+    if len(statuses) < len(CALLBACK_STATUSES):
+        found = (each for each in found if each.status in statuses)
+    page = islice(in_order(request, found, _SORTS), offset, offset + limit)
+    workspace = workspace_of(request)
+    return answer([callback.record(workspace.uid) for callback in page])
+
+
+async def get_callback(request: Request) -> Response:
+    """GET /runs/callbacks/{callback_uid}."""
+    workspace = workspace_of(request)
+    callback = workspace.callback(request.path_params["callback_uid"])
+    return answer(callback.record(workspace.uid))
+
+
+async def replay(request: Request) -> Response:
+    """POST /runs/callbacks/{callback_uid}/replay."""
+    workspace = workspace_of(request)
+    original = workspace.callback(request.path_params["callback_uid"])
+    return answer(workspace.replay(original).record(workspace.uid))
+
+
+def _of_runs(request: Request) -> Iterable[Callback]:
+    """The callbacks of the runs asked for, of all if none is; oldest first."""
+    workspace = workspace_of(request)
+    wanted = dict.fromkeys(request.query_params.getlist("run_uid"))
+    if not wanted:
+        return workspace.callbacks.values()
+    runs = [workspace.runs[run_uid] for run_uid in wanted if run_uid in workspace.runs]
+    lists = [workspace.delivery(run).callbacks for run in runs]
+    return lists[0] if len(lists) == 1 else merge(*lists, key=lambda each: each.created_at)
+
+
+ROUTES = [
+    Route("/runs/callbacks", list_callbacks),
+    Route("/runs/callbacks/{callback_uid}", get_callback),
+    Route("/runs/callbacks/{callback_uid}/replay", replay, methods=["POST"]),
+]

@@ -1,0 +1,54 @@
+"""Query parameters that lists share: limits, offsets, sorting."""
+
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from app.simulator.errors import EdgesError
+from app.simulator.workspace import Workspace
+
+T = TypeVar("T")
+
+
+def workspace_of(request: Request) -> Workspace:
+    """The workspace that the application serves."""
+    workspace: Workspace = request.app.state.workspace
+    return workspace
+
+
+def whole_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
+    """A parameter within bounds, both included; raises EdgesError (400) otherwise."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+        raise EdgesError(
+            "BAD_PARAMETERS",
+            f"{name} must be a whole number from {lowest} to {highest}, not {text!r}.",
+            parameter=name,
+        )
+    return int(text)
+
+
+def one_of(request: Request, name: str, choices: Collection[str]) -> set[str]:
+    """The values of a repeatable parameter, all if none is given; raises EdgesError (400)."""
+    given = set(request.query_params.getlist(name))
+    if unknown := given.difference(choices):
+        raise EdgesError("BAD_PARAMETERS", f"{name} cannot be {min(unknown)!r}.", parameter=name)
+    return given or set(choices)
+
+
+def in_order(
+    request: Request, items: Iterable[T], keys: dict[str, Callable[[T], str | int | float]]
+) -> list[T]:
+    """The items sorted as `sort` asks (`-` for descending); as they are without it."""
+    sort = request.query_params.get("sort")
+    if sort is None:
+        return list(items)
+    key = keys.get(sort.removeprefix("-"))
+    if key is None:
+        raise EdgesError(
+            "BAD_PARAMETERS", f"sort must be one of {', '.join(keys)}.", parameter="sort"
+        )
+    return sorted(items, key=key, reverse=sort.startswith("-"))

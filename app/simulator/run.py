@@ -1,0 +1,255 @@
+"""A run as Edges keeps it: how far it has come, and what it has brought so far.
+
+Pages are made in the order of the inputs, so all state of a round is a place: inputs
+before it are finished, the rest are not. What a page holds is made on demand.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from app.simulator.chance import uid
+from app.simulator.errors import EdgesError
+from app.simulator.launch import Launch
+from app.simulator.outcome import Outcome, entity_of, final_status, outcome_of
+from app.simulator.results.draws import Draws
+from app.simulator.results.kinds import kind_of
+
+Json = dict[str, Any]
+
+# Outcomes of the inputs under way: each is asked for several times in a row.
+_OUTCOMES_KEPT: Final = 1_024
+
+UNFINISHED: Final = ("CREATED", "QUEUED", "SCHEDULED", "RUNNING")
+CONTINUABLE: Final = ("BLOCKED", "STOPPED", "FAILED", "PARTIAL_SUCCEEDED", "SUCCEEDED")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of one input's results: what one callback carries."""
+
+    round_number: int
+    input_index: int
+    number: int
+    is_last_of_input: bool
+    is_last_of_round: bool
+    is_final_callback: bool = False
+    """Whether it stands for the whole run, as the one callback of `on: "final"` does."""
+
+
+@dataclass(slots=True)
+class Round:
+    """One pass over all inputs; a `continue` begins another. `next_*` is where it stands."""
+
+    number: int
+    next_input: int = 0
+    next_page: int = 0
+    result_count: int = 0
+    tally: dict[str, int] = field(default_factory=dict)
+    last_label: str | None = None
+    started_at: "array[float]" = field(default_factory=lambda: array("d"))
+    finished_at: "array[float]" = field(default_factory=lambda: array("d"))
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the outputs of a run; earlier ones never change."""
+
+    round_number: int = 0
+    input_index: int = 0
+    offset: int = 0
+
+
+class Run:
+    """One run. Its callbacks, and when it goes on, are `delivery`'s concern."""
+
+    def __init__(self, uid: str, number: int, launch: Launch) -> None:
+        self.uid = uid
+        self.number = number
+        self.launch = launch
+        self.status = "CREATED"
+        self.rounds = [Round(0)]
+        self.created_at = self.updated_at = datetime.now(UTC)
+        self.started_at: datetime | None = None
+        self.finished_at: datetime | None = None
+        self._make = kind_of(launch.action_name)
+        self.outcome = lru_cache(_OUTCOMES_KEPT)(self._outcome)
+        """How an input (by index) ends, or will end, in a round (by number)."""
+
+    # What the inputs yield.
+
+    def _outcome(self, input_index: int, round_number: int) -> Outcome:
+        launch = self.launch
+        return outcome_of(launch.scenario, input_index, round_number, launch.max_results)
+
+    def results_of(self, page: Page) -> list[Json]:
+        """The results that a page holds; none if its input came to nothing."""
+        size = self.launch.scenario.page_size
+        count = self.outcome(page.input_index, page.round_number).result_count
+        first = page.number * size
+        return self._results(page.round_number, page.input_index, first, min(first + size, count))
+
+    def _results(self, round_number: int, input_index: int, first: int, end: int) -> list[Json]:
+        launch = self.launch
+        seed = launch.scenario.seed
+        earlier = sum(self.outcome(input_index, n).result_count for n in range(round_number))
+        return [
+            self._make(
+                Draws(
+                    seed,
+                    input_index,
+                    earlier + entity_of(launch.scenario, input_index, round_number, offset),
+                )
+            )
+            for offset in range(first, end)
+        ]
+
+    # How the run goes on.
+
+    def make_page(self) -> Page | None:
+        """Go one page further; None if the run has none left."""
+        current = self.rounds[-1]
+        index, number = current.next_input, current.next_page
+        if index >= len(self.launch.inputs):
+            return None
+        if self.status != "RUNNING":
+            self._turn("RUNNING")
+            self.started_at = self.started_at or self.updated_at
+        outcome = self.outcome(index, current.number)
+        size = self.launch.scenario.page_size
+        is_last_of_input = number + 1 == outcome.page_count(size)
+        is_last = is_last_of_input and index + 1 == len(self.launch.inputs)
+        current.result_count += max(0, min(size, outcome.result_count - number * size))
+        now = datetime.now(UTC)
+        self.updated_at = now
+        if number == 0:
+            current.started_at.append(now.timestamp())
+        if is_last_of_input:
+            current.next_input, current.next_page = index + 1, 0
+            current.finished_at.append(now.timestamp())
+            current.tally[outcome.status] = current.tally.get(outcome.status, 0) + 1
+            current.last_label = outcome.error_label or current.last_label
+        else:
+            current.next_page = number + 1
+        if is_last:
+            self._turn(final_status(current.tally))
+            self.finished_at = self.updated_at
+        return Page(current.number, index, number, is_last_of_input, is_last)
+
+    def stop(self) -> None:
+        """Cancel: what is processed is kept. Raises EdgesError if the run has ended."""
+        self._require(UNFINISHED, "cancelled")
+        self._turn("STOPPED")
+        self.finished_at = self.updated_at
+
+    def resume(self) -> None:
+        """Go on where it was stopped. Raises EdgesError if it was not."""
+        self._require(("STOPPED",), "resumed")
+        self._turn("QUEUED")
+        self.finished_at = None
+
+    def continue_(self) -> None:
+        """Begin another round over all inputs. Raises EdgesError unless it may."""
+        if not self.launch.is_incremental:
+            raise EdgesError("BAD_PARAMETERS", "Only incremental runs can be continued.")
+        self._require(CONTINUABLE, "continued")
+        self.rounds.append(Round(len(self.rounds)))
+        self._turn("SCHEDULED")
+        self.finished_at = None
+
+    def _require(self, allowed: tuple[str, ...], what: str) -> None:
+        if self.status not in allowed:
+            raise EdgesError(
+                "BAD_PARAMETERS",
+                f"A run that is {self.status} cannot be {what}.",
+                status=self.status,
+            )
+
+    def _turn(self, status: str) -> None:
+        self.status = status
+        self.updated_at = datetime.now(UTC)
+
+    # What it has brought so far.
+
+    @property
+    def counted_rounds(self) -> list[Round]:
+        """The rounds that `output_count` and `/outputs` speak of."""
+        return self.rounds if self.launch.scenario.outputs_are_cumulative else self.rounds[-1:]
+
+    @property
+    def output_count(self) -> int:
+        """Results so far."""
+        return sum(each.result_count for each in self.counted_rounds)
+
+    def made_count(self, input_index: int, each: Round) -> int:
+        """Results that the input has brought in that round so far."""
+        if input_index > each.next_input:
+            return 0
+        count = self.outcome(input_index, each.number).result_count
+        if input_index == each.next_input:
+            return min(count, each.next_page * self.launch.scenario.page_size)
+        return count
+
+    def input_status(self, input_index: int) -> str:
+        """Where the input stands in the current round."""
+        current = self.rounds[-1]
+        if input_index < current.next_input:
+            return self.outcome(input_index, current.number).status
+        if self.status in ("STOPPED", "SCHEDULED"):
+            return self.status
+        is_begun = input_index == current.next_input and current.next_page > 0
+        return "RUNNING" if is_begun else "QUEUED"
+
+    def input_error_label(self, input_index: int) -> str | None:
+        """Why the input came to nothing in the current round; None if it did not, or not yet."""
+        current = self.rounds[-1]
+        if input_index >= current.next_input:
+            return None
+        return self.outcome(input_index, current.number).error_label
+
+    def input_output_count(self, input_index: int) -> int:
+        """Results of the input so far."""
+        return sum(self.made_count(input_index, each) for each in self.counted_rounds)
+
+    def outputs_from(self, start: Position) -> Iterator[tuple[Json, Position]]:
+        """Results from a position on, in order, each with the position after it."""
+        chunk = self.launch.scenario.page_size  # so that a short read makes no more than it needs
+        for each in self.counted_rounds:
+            if each.number < start.round_number:
+                continue
+            begins_here = each.number == start.round_number
+            first_input = start.input_index if begins_here else 0
+            for index in range(first_input, min(each.next_input + 1, len(self.launch.inputs))):
+                is_first = begins_here and index == first_input
+                offset, made = start.offset if is_first else 0, self.made_count(index, each)
+                while offset < made:
+                    end = min(offset + chunk, made)
+                    for result in self._results(each.number, index, offset, end):
+                        offset += 1
+                        yield result, Position(each.number, index, offset)
+
+    # How the API and callbacks name it.
+
+    def input_uid(self, input_index: int) -> str:
+        """The uid of an input."""
+        return uid(self.uid, "input", input_index)
+
+    def batch_uid(self, page: Page) -> str:
+        """The batch of the page's input."""
+        batch = page.input_index // self.launch.scenario.batch_size
+        return uid(self.uid, "batch", page.round_number, batch)
+
+    def status_in_callback(self, page: Page) -> str:
+        """The `run.status` of a page's callback, of its input or of the run as configured."""
+        if page.is_final_callback:
+            return final_status(self.rounds[page.round_number].tally)
+        if self.launch.scenario.status_scope == "run":
+            if page.is_last_of_round:
+                return final_status(self.rounds[page.round_number].tally)
+            return "RUNNING"
+        if page.is_last_of_input:
+            return self.outcome(page.input_index, page.round_number).status
+        return "RUNNING"

@@ -1,0 +1,123 @@
+"""A real collector in a process of its own, as the tests drive it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+TOKEN = "ingest-token-of-the-tests"
+ADMIN_KEY = "admin-key-of-the-tests"
+START_TIMEOUT_S = 30
+
+
+class CollectorProcess:
+    """`edges-collector serve` on a free port of 127.0.0.1."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        env: Mapping[str, str] | None = None,
+        preexec: Callable[[], None] | None = None,
+        *,
+        with_secrets: bool = True,
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.log_path = data_dir.parent / f"collector-{self.port}.log"
+        secrets = {"COLLECTOR_INGEST_TOKEN": TOKEN, "COLLECTOR_ADMIN_KEY": ADMIN_KEY}
+        kept = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app", "serve"],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env={
+                    **kept,
+                    "COLLECTOR_DATA_DIR": str(data_dir),
+                    "COLLECTOR_PORT": str(self.port),
+                    "COLLECTOR_DRAIN_S": "0.3",
+                    **(secrets if with_secrets else {}),
+                    **(env or {}),
+                },
+                preexec_fn=preexec,
+            )
+        self.http = httpx2.Client(
+            base_url=self.base_url,
+            headers={"Authorization": f"Bearer {ADMIN_KEY}"},
+            trust_env=False,
+            timeout=20,
+        )
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text("utf-8", "replace")
+
+    def wait_until_ready(self) -> "CollectorProcess":
+        until = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise AssertionError(f"ended with {self.process.returncode}: {self.log}")
+            try:
+                if self.http.get("/healthz").status_code == 200:
+                    return self
+            except httpx2.HTTPError:
+                time.sleep(0.03)
+        raise AssertionError(f"not up after {START_TIMEOUT_S} s: {self.log}")
+
+    def send(self, body: bytes, **headers: str) -> httpx2.Response:
+        """POST a callback with the ingest token; underscores in header names become dashes."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        defaults = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        return self.http.post("/callbacks", content=body, headers=defaults | given)
+
+    def get(self, path: str, **params: Any) -> Any:
+        """The JSON of an API path; fails on anything but a 2xx."""
+        answer = self.http.get(f"/api/v1/{path}", params=params)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def pages(self, path: str, **params: Any) -> list[Any]:
+        """All rows of a list."""
+        rows: list[Any] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.get(path, **params, **cursor)
+            rows += page["data"]
+            if page["next_cursor"] is None:
+                return rows
+            cursor = {"cursor": page["next_cursor"]}
+
+    def wait_until_projected(self, timeout_s: float = 30) -> None:
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            text = self.http.get("/metrics").text
+            if "\nedges_collector_projection_lag_callbacks 0.0\n" in text:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not projected after {timeout_s} s: {self.log}")
+
+    def kill(self) -> None:
+        """kill -9, as a power cut would; the worker ends by itself."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.http.close()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
