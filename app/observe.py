@@ -19,9 +19,6 @@ CALLBACKS = Counter(
     registry=REGISTRY,
 )
 OUTCOMES = {outcome: CALLBACKS.labels(outcome.value) for outcome in Outcome}
-CALLBACK_BYTES = Counter(
-    "edges_collector_callback_bytes", "Bytes of callbacks acknowledged.", registry=REGISTRY
-)
 COMMITS = Counter("edges_collector_commits", "Group commits.", registry=REGISTRY)
 COMMIT_CALLBACKS = Histogram(
     "edges_collector_commit_callbacks",

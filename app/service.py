@@ -17,6 +17,7 @@ from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
 from app.generated_secrets import ADMIN_KEY_FILE, INGEST_TOKEN_FILE, Secret, kept_secret
 from app.log.group_commit import GroupCommit
+from app.memory import spare_the_garbage_collector
 from app.model import Arrival, Outcome, Quarantined
 from app.receive.endpoint import CallbackEndpoint
 from app.settings import Settings
@@ -72,6 +73,7 @@ class Collector:
             result_keys=self.settings.result_keys,
             store_callback=self._store_callback,
             release=self._release,
+            seqs=self._seqs,
             waiting=lambda: self._commits.waiting,
             is_draining=lambda: self.is_draining,
             worker_state=lambda: self._worker.state,
@@ -111,18 +113,23 @@ class Collector:
     async def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         return await self._thread.run(self._writer.append, arrivals)
 
-    async def _after_commit(self, arrivals: int) -> None:
+    async def _after_commit(self, outcomes: Sequence[Outcome]) -> None:
         observe.COMMITS.inc()
-        observe.COMMIT_CALLBACKS.observe(arrivals)
+        observe.COMMIT_CALLBACKS.observe(len(outcomes))
+        for outcome in Outcome:
+            observe.OUTCOMES[outcome].inc(outcomes.count(outcome))
         self._worker.wake()
-        if self._writer.is_checkpoint_due():
-            await self._thread.run(self._writer.checkpoint)
+        if self._writer.is_upkeep_due():
+            await self._thread.run(self._writer.keep_up)
 
     async def _quarantine(self, item: Quarantined) -> str:
         return await self._thread.run(self._writer.quarantine, item)
 
     async def _release(self, quarantine_id: str) -> bool:
         return await self._thread.run(self._writer.release, quarantine_id)
+
+    async def _seqs(self, run_uid: str, key: str) -> list[int]:
+        return await self._thread.run(self._writer.seqs, run_uid, key)
 
     async def _store_callback(self, arrival: Arrival) -> Outcome:
         return await self._commits.submit(arrival)
@@ -184,6 +191,7 @@ async def serve(settings: Settings) -> None:
     allow_deep_nesting()
     collector = Collector(settings)
     server = create_server(collector)
+    spare_the_garbage_collector()
     async with collector.running():
         _introduce(collector)
         await server.serve()

@@ -10,11 +10,12 @@ import os
 import select
 import signal
 import sys
-from time import perf_counter, time
+from time import perf_counter, sleep, time
 
 import structlog
 
 from app.canonical import allow_deep_nesting
+from app.memory import spare_the_garbage_collector
 from app.observe import configure_logging
 from app.project.pace import Pace
 from app.project.projector import Projector
@@ -24,6 +25,9 @@ from app.store.sqlite.projection import SqliteProjection
 
 POLL_S = 1.0
 """How long to wait for a wake-up before looking anyway."""
+
+SMALL_BATCH = 500
+LINGER_S = 0.03
 
 log = structlog.get_logger("worker")
 
@@ -63,9 +67,8 @@ def work(settings: Settings, lifeline: Lifeline) -> None:
             compute_s=done.compute_s,
             cpu_s=done.compute_cpu_s,
         )
-        until = perf_counter() + pause_s
-        while not lifeline.is_cut and (left := until - perf_counter()) > 0:
-            lifeline.wait(left)  # wake-ups do not shorten a rest, the end does
+        # Wake-ups do not shorten a rest; and a small batch waits a little for company.
+        sleep(max(pause_s, LINGER_S if done.callbacks < SMALL_BATCH else 0.0))
         lifeline.wait(0)
     projection.close()
     reader.close()
@@ -88,6 +91,7 @@ def main() -> None:
     settings = Settings.model_validate_json(_first_line())
     configure_logging(settings.log_level, settings.log_format)
     allow_deep_nesting()
+    spare_the_garbage_collector()
     work(settings, Lifeline())
 
 

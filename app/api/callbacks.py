@@ -55,9 +55,13 @@ async def raw_callback(request: Request) -> Response:
     """A body as it was received; `?seq=` picks one of several under the same id."""
     parameters = Parameters(request, ("seq",))
     run_uid, key = request.path_params["run_uid"], request.path_params["callback_ref_uid"]
-    body = await resources_of(request).reader.raw(run_uid, key, parameters.number("seq"))
-    if body is None:
+    seqs = await resources_of(request).seqs(run_uid, key)
+    wanted = parameters.number("seq")
+    if wanted is not None:
+        seqs = [seq for seq in seqs if seq == wanted]
+    if not seqs:
         raise not_found(f"callback {key} of run {run_uid}")
+    body = await resources_of(request).reader.raw(seqs[0])
     # Never shown as a page: it is whatever the sender sent.
     headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
     return Response(body, headers=headers, media_type="application/json")

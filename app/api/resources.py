@@ -22,6 +22,8 @@ class Resources:
     """Log a callback; returns once it is durable."""
     release: Callable[[str], Awaitable[bool]]
     """Drop an entry of the quarantine."""
+    seqs: Callable[[str, str], Awaitable[list[int]]]
+    """Where the log has the callback of a run uid and key, and those that conflict with it."""
     waiting: Callable[[], int]
     """How many callbacks wait for the disk."""
     is_draining: Callable[[], bool]

@@ -39,4 +39,3 @@ def serve(
         fail(f"{error}; is {settings.data_dir} a folder that this user may write?")
     except asyncio.CancelledError:
         sys.exit(130)
-

@@ -22,7 +22,7 @@ def simulate(
     seed: Annotated[int, Parameter(help="The same seed gives the same runs.")] = 1,
     scenario: Annotated[
         str,
-        Parameter(help="Faults as JSON, such as '{\"duplicate_share\": 0.1, \"drop_share\": 0.01}'."),
+        Parameter(help='Faults as JSON, such as \'{"duplicate_share": 0.1, "drop_share": 0.01}\'.'),
     ] = "{}",
 ) -> None:
     """Run a simulated Edges until it is stopped.

@@ -35,9 +35,9 @@ class GroupCommit:
         self,
         append: Append,
         *,
-        after_commit: Callable[[int], Awaitable[None]] | None = None,
+        after_commit: Callable[[Sequence[Outcome]], Awaitable[None]] | None = None,
     ) -> None:
-        """`after_commit` is awaited with the number of arrivals once their senders are told."""
+        """`after_commit` is awaited with each batch's outcomes once the senders are told."""
         self._append = append
         self._after_commit = after_commit
         self._waiting: list[Waiting] = []
@@ -154,4 +154,4 @@ class GroupCommit:
             if not future.done():  # a sender that hung up is stored all the same
                 future.set_result(outcome)
         if self._after_commit is not None:
-            await self._after_commit(len(batch))
+            await self._after_commit(outcomes)

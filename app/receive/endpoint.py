@@ -164,8 +164,6 @@ class CallbackEndpoint:
             outcome = await self._submit(Arrival(ids.run_uid, ids.key, body, received_ms))
         except LogUnavailableError as error:
             return self._unavailable(error, request_id)
-        observe.OUTCOMES[outcome].inc()
-        observe.CALLBACK_BYTES.inc(len(body))
         if outcome is Outcome.CONFLICT:
             log.warning(
                 "callback conflicts with an earlier one of the same id; both are kept",

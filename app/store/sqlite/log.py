@@ -5,6 +5,7 @@ for the event loop, and a batch costs a handful of statements whatever its size:
 statement gives the interpreter up and must win it back from a busy event loop.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.model import Arrival, Logged, Outcome, Quarantined
 from app.store.protocol import LogUnavailableError
 from app.store.sqlite import segments
 from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
+from app.store.sqlite.key_index import KeyIndex
 from app.store.sqlite.migrations import migrate
 
 SCHEMA = "log_schema"
@@ -46,10 +48,21 @@ class SqliteLogWriter:
             "SELECT first_seq + callbacks FROM segments ORDER BY first_seq DESC LIMIT 1"
         ).fetchone()
         self._next_seq = row[0] if row else 1
+        self._keys = KeyIndex(connection)
+        for first_seq, run_no, frame in connection.execute(
+            "SELECT first_seq, run_no, frame FROM segments WHERE first_seq + callbacks > ?1"
+            " AND first_seq >= coalesce((SELECT max(first_seq) FROM segments"
+            " WHERE first_seq <= ?1), ?1)",
+            (self._keys.indexed_before(),),
+        ):
+            logged = segments.unpack(frame, first_seq, run_no, self._decompressor)
+            self._keys.add((run_no, one.key, one.seq) for one in logged if not one.conflicts_with)
         return connection
 
     def close(self) -> None:
         """Release the file. What was appended is durable already."""
+        with contextlib.suppress(Error):  # only saves time at the next start
+            self._keys.move_all()
         self._connection.close()
 
     # ------------------------------------------------------------ callbacks
@@ -68,6 +81,7 @@ class SqliteLogWriter:
 
     def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         next_seq = self._next_seq
+        new_keys: list[tuple[int, str, int]] = []
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         reach("log begun")
@@ -79,6 +93,11 @@ class SqliteLogWriter:
         for run_uid, group in groupby(places, key=lambda place: arrivals[place].run_uid):
             run_no = self._run_no(run_uid)
             entries = self._new_entries(run_no, next_seq, arrivals, list(group), outcomes)
+            new_keys += [
+                (run_no, entry.key, next_seq + number)
+                for number, entry in enumerate(entries)
+                if entry.conflicts_with is None
+            ]
             for portion in segments.split(entries):
                 frame = segments.pack(portion, self._compressor)
                 packed.append(frame)
@@ -96,6 +115,7 @@ class SqliteLogWriter:
         execute("COMMIT")
         reach("log after commit")
         self._next_seq = next_seq
+        self._keys.add(new_keys)
         return outcomes
 
     def _new_entries(
@@ -106,58 +126,29 @@ class SqliteLogWriter:
         places: Sequence[int],
         outcomes: list[Outcome],
     ) -> list[segments.Entry]:
-        """Take the keys of one run's arrivals; those that were taken before get their outcome."""
+        """The entries of one run's arrivals that are new; repeats get their outcome."""
         first_places: dict[str, int] = {}
         repeats = [
             place
             for place in places
             if first_places.setdefault(arrivals[place].key, place) != place
         ]
-        keys = list(first_places)
-        seqs = self._take_keys(run_no, first_seq, keys)
+        seqs = self._keys.find(run_no, list(first_places))
         entries: list[segments.Entry] = []
         fresh: dict[str, Arrival] = {}
-        for key in keys:
-            arrival = arrivals[first_places[key]]
+        for key, place in first_places.items():
             if key in seqs:
-                repeats.append(first_places[key])
-            else:
-                fresh[key] = arrival
-                entries.append(segments.Entry(key, arrival.received_ms, arrival.body, None))
+                repeats.append(place)
+                continue
+            arrival = arrivals[place]
+            fresh[key] = arrival
+            seqs[key] = first_seq + len(entries)
+            entries.append(segments.Entry(key, arrival.received_ms, arrival.body, None))
         if repeats:
-            seqs.update((key, first_seq + place) for place, key in enumerate(fresh))
             repeated = [(place, arrivals[place], seqs[arrivals[place].key]) for place in repeats]
             for place, outcome in self._settle(run_no, first_seq, repeated, fresh, entries):
                 outcomes[place] = outcome
         return entries
-
-    def _take_keys(self, run_no: int, first_seq: int, keys: Sequence[str]) -> dict[str, int]:
-        """Claim `keys` for seqs from `first_seq` on, in order; {key: seq} of those taken before."""
-        execute = self._connection.execute
-        values = orjson.dumps(keys).decode()
-        taken = execute(
-            "INSERT INTO callback_keys (run_no, callback_key, seq)"
-            " SELECT ?1, value, ?2 + key FROM json_each(?3) WHERE true"
-            " ON CONFLICT DO NOTHING",
-            (run_no, first_seq, values),
-        ).rowcount
-        if taken == len(keys):
-            return {}
-        earlier = dict(
-            execute(
-                "SELECT callback_key, seq FROM json_each(?3) JOIN callback_keys"
-                " ON run_no = ?1 AND callback_key = value WHERE seq < ?2",
-                (run_no, first_seq, values),
-            ).fetchall()
-        )
-        # The new ones were numbered with gaps where the known ones stood; close the gaps.
-        places = {k: first_seq + n for n, k in enumerate(k for k in keys if k not in earlier)}
-        execute(
-            "UPDATE callback_keys SET seq = new.value FROM json_each(?2) AS new"
-            " WHERE run_no = ?1 AND callback_key = new.key",
-            (run_no, orjson.dumps(places).decode()),
-        )
-        return earlier
 
     def _settle(
         self,
@@ -263,22 +254,38 @@ class SqliteLogWriter:
 
     # ---------------------------------------------------------------- upkeep
 
-    def is_checkpoint_due(self) -> bool:
-        """Whether the write-ahead log has grown enough. Quick, and safe on any thread."""
-        return wal_bytes(self._path) >= self._checkpoint_bytes
+    def seqs(self, run_uid: str, key: str) -> list[int]:
+        """Where the log has the callback of this key, then its conflicts; [] if nowhere."""
+        row = self._connection.execute(
+            "SELECT run_no FROM runs WHERE run_uid = ?", (run_uid,)
+        ).fetchone()
+        if row is None:
+            return []
+        conflicts = self._connection.execute(
+            "SELECT seq FROM conflicts WHERE run_no = ? AND callback_key = ? ORDER BY seq",
+            (row[0], key),
+        ).fetchall()
+        return [*self._keys.find(row[0], [key]).values(), *(seq for (seq,) in conflicts)]
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the database, and begin it anew.
+    def is_upkeep_due(self) -> bool:
+        """Whether `keep_up` has something to do. Quick, and safe on any thread."""
+        return self._keys.is_due or wal_bytes(self._path) >= self._checkpoint_bytes
+
+    def keep_up(self) -> None:
+        """Move a portion of keys into their table, or the write-ahead log into the database.
 
         Apart from `append`, so that those who wait for a commit do not wait for this too.
         What cannot be moved now, since someone reads it, is moved the next time.
         """
-        reach("log before checkpoint")
         try:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            reach("log after checkpoint")
+            if self._keys.is_due:
+                self._keys.move_portion()
+            else:
+                reach("log before checkpoint")
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                reach("log after checkpoint")
         except Error as error:  # nothing is lost: the write-ahead log holds it all
-            log.warning("checkpoint failed", reason=str(error))
+            log.warning("upkeep failed", reason=str(error))
 
     def _recover(self) -> None:
         """After a failure: end the transaction and forget what it may have numbered."""

@@ -259,20 +259,9 @@ class SqliteReader:
         )
         return [CallbackView(*row) for row in rows]
 
-    async def raw(self, run_uid: str, callback_key: str, seq: int | None = None) -> bytes | None:
-        """The body of a callback exactly as received; None if the log has no such callback.
-
-        `seq` picks one body of several under the same id.
-        """
-        rows = await self._rows(
-            "SELECT k.seq FROM log.runs r JOIN log.callback_keys k ON k.run_no = r.run_no"
-            " WHERE r.run_uid = ?1 AND k.callback_key = ?2 UNION ALL"
-            " SELECT c.seq FROM log.runs r JOIN log.conflicts c ON c.run_no = r.run_no"
-            " WHERE r.run_uid = ?1 AND c.callback_key = ?2",
-            (run_uid, callback_key),
-        )
-        seqs = [row[0] for row in rows if seq in (None, row[0])]
-        return (await self._bodies(seqs[:1]))[seqs[0]] if seqs else None
+    async def raw(self, seq: int) -> bytes:
+        """The body of a callback exactly as received. Raises KeyError if the log has none there."""
+        return (await self._bodies([seq]))[seq]
 
     # -------------------------------------------------------------- quarantine
 

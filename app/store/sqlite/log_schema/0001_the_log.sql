@@ -29,6 +29,14 @@ CREATE TABLE callback_keys (
     PRIMARY KEY (run_no, callback_key)
 ) STRICT, WITHOUT ROWID;
 
+-- Every callback before before_seq has its key above; see app/store/sqlite/key_index.py.
+CREATE TABLE keys_progress (
+    only        INTEGER PRIMARY KEY CHECK (only = 1),
+    before_seq  INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO keys_progress (only, before_seq) VALUES (1, 1);
+
 -- The same key with another body: logged too, and told apart by the body's digest.
 CREATE TABLE conflicts (
     run_no      INTEGER NOT NULL,
