@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from types import FrameType
@@ -141,6 +142,13 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, collector: Collector) -> None:
         super().__init__(config)
         self._collector = collector
+        self.listening = asyncio.Event()
+        """Set once requests are taken."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port."""
+        await super().startup(sockets)
+        self.listening.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On SIGTERM drain, then end; on SIGINT, or a second signal, end without draining.

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=64 * 1024,
-            description="Size of the log's write-ahead file at which it is moved into the database.",
+            description="Size of the log's write-ahead file at which it is checkpointed.",
         ),
     ] = 24 * MIB
     projection_paused: Annotated[

@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.simulator import Scenario, SimulatedEdges
 
 ACTION = "linkedin-extract-people"
+FILES = ("results.csv", "results.ndjson", "failed-inputs.csv")
 QUIET_S = 3.0
 """What has not come for so long after the run's end is counted as missing."""
 
@@ -67,6 +68,7 @@ def demo(
     configure_logging("error", None)
     allow_deep_nesting()
     try:
+        out.mkdir(parents=True, exist_ok=True)
         outcome = uvloop.run(_demo(inputs, out, drop_share))
     except OSError as error:
         fail(f"the demo cannot run: {error}")
@@ -105,16 +107,18 @@ class Outcome:
         missing = "nothing"
         if self.missing_results or self.missing_inputs:
             missing = f"{self.missing_results:,} results, the end of {self.missing_inputs:,} inputs"
-        return [
-            f"Callbacks  {counts['callbacks']:,} received in {self.took_s:.1f} s,"
+        failed = f"{counts['inputs_failed']:,} inputs" + (f": {labels}" if labels else "")
+        files = [str(self.out / name) for name in FILES]
+        rows = {
+            "Callbacks": f"{counts['callbacks']:,} received in {self.took_s:.1f} s,"
             f" {counts['duplicates']:,} duplicates ignored",
-            f"Results    {counts['results']:,} stored from {counts['inputs_succeeded']:,} inputs;"
+            "Results": f"{counts['results']:,} stored from {counts['inputs_succeeded']:,} inputs;"
             f" Edges reports {self.edges['output_count']:,} (run {self.edges['status']})",
-            f"Failed     {counts['inputs_failed']:,} inputs" + (f": {labels}" if labels else ""),
-            f"Missing    {missing}",
-            f"Files      {self.out / 'results.csv'}, {self.out / 'results.ndjson'},"
-            f" {self.out / 'failed-inputs.csv'}",
-        ]
+            "Failed": failed,
+            "Missing": missing,
+            "Files": ", ".join(files),
+        }
+        return [f"{name:<11}{text}" for name, text in rows.items()]
 
     def as_json(self) -> dict[str, Any]:
         """The same for a script."""
@@ -128,7 +132,6 @@ class Outcome:
 
 
 async def _demo(inputs: int, out: Path, drop_share: float) -> Outcome:
-    out.mkdir(parents=True, exist_ok=True)
     scenario = {"drop_share": drop_share} if drop_share else {}
     with tempfile.TemporaryDirectory(prefix="edges-collector-demo-") as folder:
         settings = Settings(
@@ -137,6 +140,7 @@ async def _demo(inputs: int, out: Path, drop_share: float) -> Outcome:
             port=_free_port(),
             host="127.0.0.1",
             drain_s=0,
+            log_level="error",
             ingest_token=None,
             admin_key=None,
             projection_paused=False,
@@ -181,9 +185,8 @@ async def _collecting(settings: Settings) -> AsyncIterator[Collector]:
     server = create_server(collector)
     async with collector.running():
         serving = asyncio.ensure_future(server.serve())
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
         try:
+            await server.listening.wait()
             yield collector
         finally:
             server.should_exit = True
@@ -231,11 +234,12 @@ async def _download(api: httpx2.AsyncClient, run_uid: str, out: Path) -> Counter
     """Write the three files; the failed inputs by error label."""
     run = f"/api/v1/runs/{run_uid}"
     failed_only = "status=FAILED&status=BLOCKED"
-    for url, name in (
-        (f"{run}/results?format=csv", "results.csv"),
-        (f"{run}/results?format=ndjson", "results.ndjson"),
-        (f"{run}/inputs?{failed_only}&format=csv", "failed-inputs.csv"),
-    ):
+    urls = (
+        f"{run}/results?format=csv",
+        f"{run}/results?format=ndjson",
+        f"{run}/inputs?{failed_only}&format=csv",
+    )
+    for url, name in zip(urls, FILES, strict=True):
         async with api.stream("GET", url) as answer:
             answer.raise_for_status()
             with (out / name).open("wb") as file:

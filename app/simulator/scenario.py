@@ -96,7 +96,10 @@ class Scenario:
             _require(getattr(self, name) >= 0, f"{name} must not be negative")
         for name in ("callback_timeout_s", "rate_window_s"):
             _require(getattr(self, name) > 0, f"{name} must be positive")
-        _require(self.callbacks_per_second is None or self.callbacks_per_second > 0, "no pace")
+        _require(
+            self.callbacks_per_second is None or self.callbacks_per_second > 0,
+            "callbacks_per_second: no pace",
+        )
         _require(
             self.requests_per_minute is None or self.requests_per_minute >= 1,
             "requests_per_minute must be at least 1",

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from .conftest import World
+from tests.simulator.world import World
 
 pytestmark = pytest.mark.anyio
 
@@ -90,14 +90,16 @@ async def test_runs_are_filtered_sorted_and_paged(world: World) -> None:
     uids = [one["run_uid"], two["run_uid"]]
 
     async def listed(query: str) -> list[str]:
-        return [run["uid"] for run in await world.get(f"/runs?{query}")]
+        own = "&".join(f"uid={uid}" for uid in uids)
+        return [run["uid"] for run in await world.get(f"/runs?{own}&{query}")]
 
-    assert await listed("") == uids
+    assert await listed("limit=5") == uids
     assert await listed("sort=-created_at") == uids[::-1]
     assert await listed("limit=1&offset=1") == uids[1:]
     assert await listed("status=FAILED") == uids[1:]
     assert await listed("action_name=linkedin-extract-people") == uids[:1]
-    assert await listed(f"uid={uids[0]}&execution_mode=ASYNC") == uids[:1]
+    assert await listed("execution_mode=ASYNC") == uids
+    assert await listed("execution_mode=LIVE") == []
     assert (await world.api.get("/runs?limit=101")).status_code == 400
     assert (await world.api.get("/runs?sort=colour")).status_code == 400
     assert (await world.api.get("/runs?status=LOST")).status_code == 400
@@ -110,8 +112,7 @@ async def test_max_results_caps_each_input(world: World) -> None:
 
 async def test_a_cancelled_run_keeps_what_it_has_and_can_be_resumed(world: World) -> None:
     run_uid = await world.launch(100, callbacks_per_second=200, reorder_window=8)
-    while len(world.receiver.bodies) < 5:
-        await asyncio.sleep(0.005)
+    await world.receiver.has_received(5)
     stopped = (await world.api.post(f"/runs/{run_uid}/cancel")).json()
     assert stopped["status"] == "STOPPED"
     await world.settled(run_uid)

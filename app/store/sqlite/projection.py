@@ -54,7 +54,11 @@ class SqliteProjection:
 
     def replace_with(self, other: "SqliteProjection") -> None:
         """Take over all of another projection in one step; readers see the old or the new."""
-        other._connection.backup(self._connection)
+        other.copy_to(self._connection)
+
+    def copy_to(self, connection: Connection) -> None:
+        """Overwrite the database behind `connection` with this one, in one transaction."""
+        self._connection.backup(connection)
 
     # ----------------------------------------------------------------- reading
 
