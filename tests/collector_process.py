@@ -47,7 +47,7 @@ class CollectorProcess:
                     **(secrets if with_secrets else {}),
                     **(env or {}),
                 },
-                preexec_fn=preexec,
+                preexec_fn=preexec,  # noqa: PLW1509 - it only sets a limit
             )
         self.http = httpx2.Client(
             base_url=self.base_url,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import signal
 import sys
 from typing import Annotated
@@ -19,7 +20,10 @@ def simulate(
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 8090,
     api_key: Annotated[str, Parameter(help="The X-API-Key it wants.")] = "simulated-key",
-    seed: Annotated[int, Parameter(help="The same seed gives the same runs.")] = 1,
+    seed: Annotated[
+        int | None,
+        Parameter(help="The same seed gives the same runs; by default another each time."),
+    ] = None,
     scenario: Annotated[
         str,
         Parameter(help='Faults as JSON, such as \'{"duplicate_share": 0.1, "drop_share": 0.01}\'.'),
@@ -33,11 +37,14 @@ def simulate(
     Example: edges-collector simulate --port 8090 --scenario '{"failed_share": 0.05}'
     """
     try:
-        wanted = Scenario(**{"seed": seed, **json.loads(scenario)})
-    except (ValueError, TypeError) as error:
+        chosen = secrets.randbelow(10**6) if seed is None else seed
+        wanted = Scenario(seed=chosen).for_launch(json.loads(scenario))
+    except ValueError as error:
         fail(f"--scenario: {error}", code=2)
     configure_logging("warning", None)
-    sys.stderr.write(f"simulated Edges: http://{host}:{port}/v1  X-API-Key: {api_key}\n")
+    sys.stderr.write(
+        f"simulated Edges: http://{host}:{port}/v1  X-API-Key: {api_key}  seed: {wanted.seed}\n"
+    )
     asyncio.run(_until_stopped(host, port, wanted, api_key))
 
 

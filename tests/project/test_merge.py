@@ -89,7 +89,7 @@ def two_histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], Any, Any, int]
 
 
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
