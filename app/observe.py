@@ -26,6 +26,9 @@ COMMIT_CALLBACKS = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048),
     registry=REGISTRY,
 )
+COMMIT_SECONDS = Gauge(
+    "edges_collector_commit_seconds", "What a group commit takes lately.", registry=REGISTRY
+)
 LOG_WAITING = Gauge(
     "edges_collector_log_waiting", "Callbacks that wait for the disk.", registry=REGISTRY
 )

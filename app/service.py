@@ -117,6 +117,7 @@ class Collector:
     async def _after_commit(self, outcomes: Sequence[Outcome]) -> None:
         observe.COMMITS.inc()
         observe.COMMIT_CALLBACKS.observe(len(outcomes))
+        observe.COMMIT_SECONDS.set(self._commits.commit_s)
         for outcome in Outcome:
             observe.OUTCOMES[outcome].inc(outcomes.count(outcome))
         self._worker.wake()

@@ -5,8 +5,10 @@ import json
 import secrets
 import signal
 import sys
+from dataclasses import fields
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from app.cli.failures import fail
@@ -37,9 +39,12 @@ def simulate(
     Example: edges-collector simulate --port 8090 --scenario '{"failed_share": 0.05}'
     """
     try:
+        knobs = json.loads(scenario)
+        if unknown := set(knobs) - {field.name for field in fields(Scenario)}:
+            fail(f"--scenario: there is no knob {', '.join(sorted(unknown))}", code=2)
         chosen = secrets.randbelow(10**6) if seed is None else seed
-        wanted = Scenario(seed=chosen).for_launch(json.loads(scenario))
-    except ValueError as error:
+        wanted = msgspec.convert({"seed": chosen, **knobs}, Scenario)
+    except (ValueError, TypeError) as error:
         fail(f"--scenario: {error}", code=2)
     configure_logging("warning", None)
     sys.stderr.write(

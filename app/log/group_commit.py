@@ -12,6 +12,8 @@ from app.model import Arrival, Outcome
 from app.store.protocol import LogUnavailableError
 
 Append = Callable[[Sequence[Arrival]], Awaitable[list[Outcome]]]
+"""Makes a batch durable. The sooner the work begins after the call, the better."""
+
 Waiting = tuple[Arrival, asyncio.Future[Outcome]]
 
 WAITING_MAX = 10_000
@@ -19,8 +21,12 @@ WAITING_BYTES_MAX = 32 * 1024 * 1024
 BATCH_MAX = 2_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
+# So many who wait are a batch of their own while the disk is idle, even if more are about
+# to come: the disk is busy with them while the event loop takes in the others.
+_EARLY_BATCH = 32
+
 # A commit slower than this is worth a short wait for company, at most this share of itself.
-_SLOW_COMMIT_S = 0.002
+_SLOW_COMMIT_S = 0.004
 _GATHER_SHARE = 0.5
 
 
@@ -45,6 +51,7 @@ class GroupCommit:
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
+        self._under_way: tuple[list[Waiting], Awaitable[list[Outcome]], float] | None = None
         self._commit_s = 0.0
         self._last_batch = 0
 
@@ -85,6 +92,12 @@ class GroupCommit:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, future))
         self._waiting_bytes += size
+        if (
+            self._under_way is None
+            and len(self._waiting) >= _EARLY_BATCH
+            and self._commit_s < _SLOW_COMMIT_S
+        ):
+            self._send_off()
         self._poke()
         return future
 
@@ -95,16 +108,23 @@ class GroupCommit:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if not self._waiting:
+            if self._under_way is None and not self._waiting:
                 if self._is_closing:
                     return
                 self._wake = loop.create_future()
                 await self._wake
                 self._wake = None
-            await self._gather()
-            batch = self._take()
-            if batch:
-                await self._commit(batch)
+            if self._under_way is None:
+                await self._gather()
+            if self._under_way is None and self._waiting:
+                self._send_off()
+            if self._under_way is not None:
+                await self._settle(*self._under_way)
+
+    def _send_off(self) -> None:
+        batch = self._take()
+        appending = self._append([arrival for arrival, _ in batch])
+        self._under_way = (batch, appending, perf_counter())
 
     async def _gather(self) -> None:
         """On a slow disk, wait a moment for those who were just answered to call again.
@@ -138,17 +158,19 @@ class GroupCommit:
         self._waiting, self._waiting_bytes = waiting[count:], self._waiting_bytes - size
         return waiting[:count]
 
-    async def _commit(self, batch: list[Waiting]) -> None:
-        started = perf_counter()
+    async def _settle(
+        self, batch: list[Waiting], appending: Awaitable[list[Outcome]], started: float
+    ) -> None:
         try:
-            outcomes = await self._append([arrival for arrival, _ in batch])
-        except Exception as error:
+            outcomes = await appending
+        except Exception as error:  # whatever it was, each sender must hear of it
+            self._under_way = None
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        took = perf_counter() - started
-        self._commit_s += (took - self._commit_s) * 0.2
+        self._under_way = None
+        self._commit_s += (perf_counter() - started - self._commit_s) * 0.2
         self._last_batch = len(batch)
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if not future.done():  # a sender that hung up is stored all the same

@@ -7,7 +7,7 @@ statement gives the interpreter up and must win it back from a busy event loop.
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import accumulate
 from pathlib import Path
 
 import orjson
@@ -80,43 +80,54 @@ class SqliteLogWriter:
             raise LogUnavailableError(f"the log cannot be written: {error}") from error
 
     def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
-        next_seq = self._next_seq
-        new_keys: list[tuple[int, str, int]] = []
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
         reach("log begun")
         outcomes = [Outcome.STORED] * len(arrivals)
-        places = sorted(range(len(arrivals)), key=lambda place: arrivals[place].run_uid)
-        packed: list[bytes] = []
-        rows: list[tuple[int, int, int, int, int]] = []
-        offset = 1
-        for run_uid, group in groupby(places, key=lambda place: arrivals[place].run_uid):
+        next_seq = self._next_seq
+        new_keys: list[tuple[int, str, int]] = []
+        portions: list[Sequence[segments.Entry]] = []
+        rows: list[tuple[int, int, int]] = []
+        for run_uid, places in _by_run(arrivals).items():
             run_no = self._run_no(run_uid)
-            entries = self._new_entries(run_no, next_seq, arrivals, list(group), outcomes)
-            new_keys += [
-                (run_no, entry.key, next_seq + number)
-                for number, entry in enumerate(entries)
-                if entry.conflicts_with is None
-            ]
+            entries = self._new_entries(run_no, next_seq, arrivals, places, outcomes)
             for portion in segments.split(entries):
-                frame = segments.pack(portion, self._compressor)
-                packed.append(frame)
-                rows.append((next_seq, run_no, len(portion), offset, len(frame)))
-                offset += len(frame)
-                next_seq += len(portion)
+                portions.append(portion)
+                rows.append((next_seq, run_no, len(portion)))
+                for entry in portion:
+                    if entry.conflicts_with is None:
+                        new_keys.append((run_no, entry.key, next_seq))
+                    next_seq += 1
         if rows:
-            execute(
-                "INSERT INTO segments (first_seq, run_no, callbacks, frame)"
-                " SELECT value->>0, value->>1, value->>2, substr(?1, value->>3, value->>4)"
-                " FROM json_each(?2)",
-                (b"".join(packed), orjson.dumps(rows).decode()),
-            )
-        reach("log before commit")
-        execute("COMMIT")
+            self._insert(rows, segments.pack(portions, self._compressor))
+        if self._connection.in_transaction:
+            reach("log before commit")
+            self._connection.execute("COMMIT")
         reach("log after commit")
         self._next_seq = next_seq
         self._keys.add(new_keys)
         return outcomes
+
+    def _insert(self, rows: Sequence[tuple[int, int, int]], frames: Sequence[bytes]) -> None:
+        """Insert segments, (first_seq, run_no, callbacks) each, with one statement.
+
+        Mostly it is a batch's only statement, and then a transaction by itself.
+        """
+        offsets = accumulate(map(len, frames), initial=1)
+        places = [
+            (*row, offset, len(frame))
+            for row, frame, offset in zip(rows, frames, offsets, strict=False)
+        ]
+        reach("log before commit")
+        self._connection.execute(
+            "INSERT INTO segments (first_seq, run_no, callbacks, frame)"
+            " SELECT value->>0, value->>1, value->>2, substr(?1, value->>3, value->>4)"
+            " FROM json_each(?2)",
+            (b"".join(frames), orjson.dumps(places).decode()),
+        )
+
+    def _begin(self) -> None:
+        """What needs more than one statement needs a transaction around them."""
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
 
     def _new_entries(
         self,
@@ -163,6 +174,7 @@ class SqliteLogWriter:
         `repeated` has (place in the batch, arrival, seq of the first with its key); `fresh`
         those of this batch by key, whose bodies are not in the database yet.
         """
+        self._begin()
         execute = self._connection.execute
         settled: list[tuple[int, Outcome]] = []
         duplicates = 0
@@ -191,6 +203,7 @@ class SqliteLogWriter:
     def _run_no(self, run_uid: str) -> int:
         run_no = self._run_numbers.get(run_uid)
         if run_no is None:
+            self._begin()
             execute = self._connection.execute
             execute("INSERT INTO runs (run_uid) VALUES (?) ON CONFLICT DO NOTHING", (run_uid,))
             (found,) = execute("SELECT run_no FROM runs WHERE run_uid = ?", (run_uid,)).fetchone()
@@ -295,6 +308,14 @@ class SqliteLogWriter:
         except Error:  # the connection itself is broken: a new one recovers from the files
             self._connection.close()
             self._connection = self._open()
+
+
+def _by_run(arrivals: Sequence[Arrival]) -> dict[str, list[int]]:
+    """Places in the batch by run."""
+    runs: dict[str, list[int]] = {}
+    for place, arrival in enumerate(arrivals):
+        runs.setdefault(arrival.run_uid, []).append(place)
+    return runs
 
 
 def _same_content(one: bytes, other: bytes) -> bool:
