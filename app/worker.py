@@ -26,6 +26,7 @@ from app.store.sqlite.projection import SqliteProjection
 POLL_S = 1.0
 """How long to wait for a wake-up before looking anyway."""
 
+REST_S = 0.25
 SMALL_BATCH = 500
 LINGER_S = 0.03
 
@@ -45,6 +46,14 @@ class Lifeline:
         ready, _, _ = select.select([sys.stdin.fileno()], [], [], timeout_s)
         if ready and not os.read(sys.stdin.fileno(), 65_536):
             self.is_cut = True
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, whatever wake-ups come meanwhile; only the end cuts it short."""
+        until = perf_counter() + seconds
+        self.wait(0)
+        while not self.is_cut and (left := until - perf_counter()) > 0:
+            sleep(min(left, REST_S))
+            self.wait(0)
 
 
 def work(settings: Settings, lifeline: Lifeline) -> None:
@@ -67,9 +76,8 @@ def work(settings: Settings, lifeline: Lifeline) -> None:
             compute_s=done.compute_s,
             cpu_s=done.compute_cpu_s,
         )
-        # Wake-ups do not shorten a rest; and a small batch waits a little for company.
-        sleep(max(pause_s, LINGER_S if done.callbacks < SMALL_BATCH else 0.0))
-        lifeline.wait(0)
+        # A small batch waits a little for company.
+        lifeline.rest(max(pause_s, LINGER_S if done.callbacks < SMALL_BATCH else 0.0))
     projection.close()
     reader.close()
 

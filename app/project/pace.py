@@ -6,9 +6,9 @@ up and a reader can wait; a load that lasts is projected as it comes.
 """
 
 _CONTENDED_RATIO = 1.3
-_BURST_SHARE = 0.08
+_BURST_SHARE = 0.05
 _CAUGHT_UP_S = 0.5
-PAUSE_MAX_S = 0.5
+PAUSE_MAX_S = 3.0
 
 
 class Pace:

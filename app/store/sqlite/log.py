@@ -36,7 +36,7 @@ class SqliteLogWriter:
         """`checkpoint_bytes`: size of the write-ahead log from which a checkpoint is due."""
         self._path = path
         self._checkpoint_bytes = checkpoint_bytes
-        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._compressor = segments.compressor()
         self._decompressor = zstandard.ZstdDecompressor()
         self._run_numbers: dict[str, int] = {}
         self._connection = self._open()

@@ -16,6 +16,14 @@ FRAME_BYTES_MAX = 32 * 1024
 """Bodies to a frame, unless one alone is larger: reading one body costs reading its frame."""
 
 
+def compressor() -> zstandard.ZstdCompressor:
+    """Level 1 with tables that suit a frame: clearing larger ones takes longer than packing."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        1, window_log=17, hash_log=13, chain_log=13
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters)
+
+
 class Entry(NamedTuple):
     """One callback that goes into a frame."""
 
