@@ -5,6 +5,7 @@ price of an fsync is shared by all who wait for it, and nobody waits when the di
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
@@ -25,9 +26,11 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 # to come: the disk is busy with them while the event loop takes in the others.
 _EARLY_BATCH = 32
 
-# A commit slower than this is worth a short wait for company, at most this share of itself.
-_SLOW_COMMIT_S = 0.004
-_GATHER_SHARE = 0.5
+# A disk slower than this is worth a short wait for company: for most of those who were there.
+_SLOW_DISK_S = 0.004
+_COMPANY_SHARE = 0.95
+_GATHER_STEP_S = 0.0005
+_RECENT_COMMITS = 16
 
 
 class LogFullError(LogUnavailableError):
@@ -52,8 +55,9 @@ class GroupCommit:
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
         self._under_way: tuple[list[Waiting], Awaitable[list[Outcome]], float] | None = None
-        self._commit_s = 0.0
-        self._last_batch = 0
+        self._commits_s: deque[float] = deque(maxlen=_RECENT_COMMITS)
+        self._disk_s = 0.0
+        self._company = 0
 
     @property
     def waiting(self) -> int:
@@ -62,8 +66,8 @@ class GroupCommit:
 
     @property
     def commit_s(self) -> float:
-        """Seconds that a commit takes lately."""
-        return self._commit_s
+        """Seconds that the last commit took."""
+        return self._commits_s[-1] if self._commits_s else 0.0
 
     def start(self) -> None:
         """Begin to commit what is submitted."""
@@ -95,7 +99,7 @@ class GroupCommit:
         if (
             self._under_way is None
             and len(self._waiting) >= _EARLY_BATCH
-            and self._commit_s < _SLOW_COMMIT_S
+            and self._disk_s < _SLOW_DISK_S
         ):
             self._send_off()
         self._poke()
@@ -129,18 +133,15 @@ class GroupCommit:
     async def _gather(self) -> None:
         """On a slow disk, wait a moment for those who were just answered to call again.
 
-        Without this, a few early ones take a whole slow commit for themselves, and
-        everyone else waits for two. Never more than half of what a commit takes, and
-        only while fewer wait than last time: a lone sender is never kept waiting.
+        Without this, a few early ones take a whole slow commit for themselves, and everyone
+        else waits for two. Never longer than a commit takes, and only while fewer wait than
+        were there at the last one: a lone sender is never kept waiting.
         """
-        if self._commit_s < _SLOW_COMMIT_S or self._is_closing:
+        if self._disk_s < _SLOW_DISK_S or self._is_closing:
             return
-        until = perf_counter() + self._commit_s * _GATHER_SHARE
-        while len(self._waiting) < self._last_batch and perf_counter() < until:
-            before = len(self._waiting)
-            await asyncio.sleep(0.0005)
-            if len(self._waiting) == before:
-                return
+        until = perf_counter() + self._disk_s
+        while len(self._waiting) < self._company and perf_counter() < until:
+            await asyncio.sleep(_GATHER_STEP_S)
 
     def _take(self) -> list[Waiting]:
         """The next batch: the oldest arrivals within the bounds, at least one if any waits."""
@@ -170,8 +171,10 @@ class GroupCommit:
                     future.set_exception(error)
             return
         self._under_way = None
-        self._commit_s += (perf_counter() - started - self._commit_s) * 0.2
-        self._last_batch = len(batch)
+        self._commits_s.append(perf_counter() - started)
+        # The quickest of the last ones: the others waited for the processor, not for the disk.
+        self._disk_s = min(self._commits_s)
+        self._company = int((len(batch) + len(self._waiting)) * _COMPANY_SHARE)
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if not future.done():  # a sender that hung up is stored all the same
                 future.set_result(outcome)
