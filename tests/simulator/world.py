@@ -50,7 +50,7 @@ class Receiver:
     async def has_received(self, count: int) -> None:
         """Wait until so many callbacks have arrived."""
         async with asyncio.timeout(10):
-            while len(self.bodies) < count:  # noqa: ASYNC110
+            while len(self.bodies) < count:
                 await asyncio.sleep(0.002)
 
     @property
@@ -104,7 +104,7 @@ class World:
         """The truth, once nothing more is sent."""
         url = f"{self.edges.origin}/_simulator/runs/{run_uid}/truth?inputs=false"
         async with asyncio.timeout(10):
-            while not (await self.api.get(url)).json()["settled"]:  # noqa: ASYNC110
+            while not (await self.api.get(url)).json()["settled"]:
                 await asyncio.sleep(0.005)
         return await self.truth(run_uid)
 
