@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
+from time import time_ns
 from types import FrameType
 
 import structlog
@@ -17,12 +18,13 @@ from app.api.application import create_api
 from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
 from app.generated_secrets import ADMIN_KEY_FILE, INGEST_TOKEN_FILE, Secret, kept_secret
+from app.log.backpressure import Backpressure
 from app.log.group_commit import GroupCommit
 from app.memory import spare_the_garbage_collector
 from app.model import Arrival, Outcome, Quarantined
 from app.receive.endpoint import CallbackEndpoint
 from app.settings import Settings
-from app.store.sqlite.driver import SQLITE_VERSION
+from app.store.sqlite.driver import SQLITE_VERSION, Error
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.projection import SqliteProjection
 from app.store.sqlite.reader import SqliteReader
@@ -33,6 +35,7 @@ log = structlog.get_logger("service")
 
 KEEP_ALIVE_S = 75
 SHUTDOWN_S = 30
+BALANCE_S = 0.5
 
 
 class Collector:
@@ -93,6 +96,7 @@ class Collector:
         await self._reader.open()
         self._commits.start()
         self._worker.start()
+        balancing = asyncio.create_task(self._balance(), name="backpressure")
         log.info(
             "started",
             version=__version__,
@@ -103,11 +107,26 @@ class Collector:
         try:
             yield
         finally:
+            balancing.cancel()
             await self._commits.stop()
             await self._worker.stop()
             await self._reader.close()
             await self._thread.close(self._writer.close)
             log.info("stopped")
+
+    async def _balance(self) -> None:
+        """Hold back commits while the worker cannot keep up with them."""
+        backpressure = Backpressure(self.settings.projection_burst_s)
+        while not self.settings.projection_paused:
+            await asyncio.sleep(BALANCE_S)
+            try:
+                lag = await self._reader.lag(time_ns() // 1_000_000)
+            except Error as error:
+                log.warning("the lag is unknown", reason=str(error))
+                continue
+            is_working, _ = self._worker.state
+            share = backpressure.rest_share(lag.age_s)
+            self._commits.rest_share = share if is_working else 0.0
 
     # ----------------------------------------------------- the log's own thread
 

@@ -26,6 +26,10 @@ from app.store.sqlite.projection import SqliteProjection
 POLL_S = 1.0
 """How long to wait for a wake-up before looking anyway."""
 
+NICENESS = 10
+"""Where both want the same processor, acknowledging goes first: a sender may give up, a
+reader can wait. `app.log.backpressure` sees to it that projecting gets its share."""
+
 REST_S = 0.25
 SMALL_BATCH = 500
 LINGER_S = 0.03
@@ -95,6 +99,7 @@ def _first_line() -> bytes:
 
 def main() -> None:
     """Run as a process: see the module."""
+    os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the service, which ends us
     settings = Settings.model_validate_json(_first_line())
     configure_logging(settings.log_level, settings.log_format)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
+from app.log.backpressure import WORK_S, rest_s
 from app.model import Arrival, Outcome
 from app.store.protocol import LogUnavailableError
 
@@ -58,6 +59,9 @@ class GroupCommit:
         self._commits_s: deque[float] = deque(maxlen=_RECENT_COMMITS)
         self._disk_s = 0.0
         self._company = 0
+        self._rested_at = 0.0
+        self.rest_share = 0.0
+        """The share of time in which nothing is committed; see `app.log.backpressure`."""
 
     @property
     def waiting(self) -> int:
@@ -100,6 +104,7 @@ class GroupCommit:
             self._under_way is None
             and len(self._waiting) >= _EARLY_BATCH
             and self._disk_s < _SLOW_DISK_S
+            and not self.rest_share
         ):
             self._send_off()
         self._poke()
@@ -118,12 +123,20 @@ class GroupCommit:
                 self._wake = loop.create_future()
                 await self._wake
                 self._wake = None
-            if self._under_way is None:
+            if self._under_way is None and not self._is_closing:
+                await self._rest()
                 await self._gather()
             if self._under_way is None and self._waiting:
                 self._send_off()
             if self._under_way is not None:
                 await self._settle(*self._under_way)
+
+    async def _rest(self) -> None:
+        if self.rest_share:
+            seconds = rest_s(min(perf_counter() - self._rested_at, 2 * WORK_S), self.rest_share)
+            if seconds:
+                await asyncio.sleep(seconds)
+                self._rested_at = perf_counter()
 
     def _send_off(self) -> None:
         batch = self._take()
@@ -137,7 +150,7 @@ class GroupCommit:
         else waits for two. Never longer than a commit takes, and only while fewer wait than
         were there at the last one: a lone sender is never kept waiting.
         """
-        if self._disk_s < _SLOW_DISK_S or self._is_closing:
+        if self._disk_s < _SLOW_DISK_S:
             return
         until = perf_counter() + self._disk_s
         while len(self._waiting) < self._company and perf_counter() < until:

@@ -44,6 +44,7 @@ class Merge:
         self._rows: dict[int, CallbackRow] = {}
         self._new: set[int] = set()
         self._uncounted: set[int] = set()
+        self._shapes: set[tuple[str, tuple[str, ...]]] = set()
         self._by_content: dict[bytes, list[CallbackRow]] = {}
         for content, rows in known.by_content.items():
             self._by_content[content] = [self._interned(row) for row in rows]
@@ -70,9 +71,8 @@ class Merge:
         self._uncounted.add(row.seq)
         self.changes.new_callbacks.append(row)
         self._see_run(reading, row)
-        fields = self.changes.fields
         for names in reading.fields:
-            fields.update([("data", name) for name in names])
+            self._see_fields("data", names)
         if row.content is not None:
             self._by_content.setdefault(row.content, []).append(row)
         if row.conflicts_with is not None:
@@ -92,11 +92,19 @@ class Merge:
             run.statuses.add(reading.status)
             if reading.status in TERMINAL_STATUSES:
                 run.finished_ms = min(run.finished_ms or row.received_ms, row.received_ms)
-        run.action_name = _smallest(run.action_name, reading.action_name)
-        run.execution_mode = _smallest(run.execution_mode, reading.execution_mode)
-        run.scheduled_run_uid = _smallest(run.scheduled_run_uid, reading.scheduled_run_uid)
-        run.first_received_ms = min(run.first_received_ms or row.received_ms, row.received_ms)
+        for name in ("action_name", "execution_mode", "scheduled_run_uid"):
+            told, known = getattr(reading, name), getattr(run, name)
+            if told is not None and (known is None or told < known):
+                setattr(run, name, told)
+        if row.received_ms < run.first_received_ms or not run.first_received_ms:
+            run.first_received_ms = row.received_ms
         run.last_received_ms = max(run.last_received_ms, row.received_ms)
+
+    def _see_fields(self, section: str, names: tuple[str, ...]) -> None:
+        """Most results have the fields of those before them: look at each shape once."""
+        if (section, names) not in self._shapes:
+            self._shapes.add((section, names))
+            self.changes.fields.update([(section, name) for name in names])
 
     def _see_input(self, reading: Reading) -> int:
         """Note what the reading says of its input; the input's number."""
@@ -128,7 +136,7 @@ class Merge:
             (path, value, row.input_no) for path, value in lookup_values(reading.custom_data)
         )
         for section, value in (("input", reading.input), ("custom_data", reading.custom_data)):
-            changes.fields.update([(section, name) for name in _names(value)])
+            self._see_fields(section, _names(value))
         return row
 
     def _tally(self, known: InputRow, change: int) -> None:
@@ -170,6 +178,9 @@ class Merge:
     def _count(self, content: bytes) -> None:
         """Of all winners with this content, let the one with the smallest id count."""
         rows = self._by_content[content]
+        if len(rows) == 1 and rows[0].is_winner:  # mostly there is no replay
+            self._win(rows[0])
+            return
         counted = min((row for row in rows if row.is_winner), key=lambda row: row.key, default=None)
         for row in rows:
             if row is counted:
@@ -215,9 +226,7 @@ class Merge:
         return self._rows[row.seq]
 
 
-def _smallest(one: str | None, other: str | None) -> str | None:
-    return min((text for text in (one, other) if text is not None), default=None)
-
-
-def _names(value: object) -> list[str]:
-    return list(field_names(value)) if isinstance(value, dict) else ["value"] * (value is not None)
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        return field_names(value)
+    return () if value is None else ("value",)

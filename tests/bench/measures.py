@@ -106,9 +106,7 @@ def slow_disks(bench: Bench) -> Iterator[Figure]:
 def sustained(bench: Bench) -> Iterator[Figure]:
     """A minute of load with the projection keeping up; memory at the same time."""
     bodies = Bodies(bench.folder, 1)
-    bench.say("sustained: N")
-    with running("N") as server:
-        do_nothing = [wrk(server.port, bodies, seconds=bench.seconds).rate for _ in range(3)]
+    do_nothing = list(_do_nothing(bench, bodies))
     bench.say("sustained: the collector, 60 s")
     with running("C") as server, _peak_rss(server) as peak:
         before, started = server.cpu_s(), time.monotonic()
@@ -117,6 +115,7 @@ def sustained(bench: Bench) -> Iterator[Figure]:
         shares = _shares(server, before, time.monotonic() - started)
         catch_up_s = server.catch_up_s()
         _verify(server, at_least=found.distinct - 64)
+    do_nothing += _do_nothing(bench, bodies)  # before and after: machines drift in a minute
     n = statistics.median(do_nothing)
     yield Figure("60 s / N", found.rate / n, 0.45, detail=f"{found.rate:,.0f}/s; {shares}")
     detail = f"{waiting:,} callbacks"
@@ -233,6 +232,13 @@ def _bursts(server: Running, bodies: Bodies, bench: Bench) -> Iterator[float]:
     for _ in range(bench.rounds):
         yield wrk(server.port, bodies, seconds=bench.seconds).rate
         server.catch_up_s()
+
+
+def _do_nothing(bench: Bench, bodies: Bodies) -> Iterator[float]:
+    bench.say("the server that does nothing")
+    with running("N") as server:
+        for _ in range(3):
+            yield wrk(server.port, bodies, seconds=bench.seconds).rate
 
 
 def _verify(server: Running, *, at_least: int) -> None:

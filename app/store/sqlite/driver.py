@@ -29,14 +29,17 @@ BUSY_TIMEOUT_S = 2.0
 """How long a statement waits for a lock that another process holds."""
 
 
-def connect_writer(path: Path, *, cache_kib: int = 16_384) -> Connection:
-    """The one connection that writes `path`: WAL, and every commit fsync'ed (`FULL`).
+def connect_writer(path: Path, *, cache_kib: int = 16_384, synchronous: str = "FULL") -> Connection:
+    """The one connection that writes `path`: WAL, and every commit fsync'ed.
 
-    It checkpoints only when asked to, see `checkpoint`. Usable from any one thread at a time.
+    With `synchronous="NORMAL"` a power cut may undo the last commits, in order: enough for
+    what is derived, and carries its progress with it.
+
+    It checkpoints only when its owner says so. Usable from any one thread at a time.
     """
     connection = _connect(path, f"file:{_quoted(path)}?mode=rwc")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA temp_store = MEMORY")

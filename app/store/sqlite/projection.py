@@ -41,7 +41,7 @@ class SqliteProjection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: Connection = connect_writer(path, cache_kib=24_576)
+        self._connection: Connection = connect_writer(path, cache_kib=24_576, synchronous="NORMAL")
         migrate(self._connection, SCHEMA)
 
     def close(self) -> None:
