@@ -2,6 +2,7 @@
 
 import hmac
 import itertools
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from time import time_ns
@@ -56,6 +57,7 @@ class CallbackEndpoint:
         self._token = token.encode()
         self._bearer = b"Bearer " + self._token
         self._body_bytes_max = body_bytes_max
+        self._is_verbose = logging.getLogger("receive").isEnabledFor(logging.DEBUG)
         self._request_ids = (f"{os.urandom(4).hex()}-{n:x}" for n in itertools.count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,6 +166,15 @@ class CallbackEndpoint:
             outcome = await self._submit(Arrival(ids.run_uid, ids.key, body, received_ms))
         except LogUnavailableError as error:
             return self._unavailable(error, request_id)
+        if self._is_verbose:  # asked once: even a line that is not written takes its time
+            log.debug(
+                "callback taken",
+                outcome=outcome,
+                run_uid=ids.run_uid,
+                callback_ref_uid=ids.callback_ref_uid,
+                body_bytes=len(body),
+                request_id=request_id.decode("latin-1"),
+            )
         if outcome is Outcome.CONFLICT:
             log.warning(
                 "callback conflicts with an earlier one of the same id; both are kept",

@@ -76,10 +76,17 @@ def _ids(body: bytes, run_uid: str, ref: str | None) -> Ids:
     if not 0 < len(run_uid) <= ID_LENGTH_MAX:
         raise NotACallbackError(f'"run.run_uid" must have 1 to {ID_LENGTH_MAX} characters')
     if ref is None or not ref.strip():
-        return Ids(run_uid, None, "body:" + digest(canonical(parse(body))).hex())
+        return Ids(run_uid, None, "body:" + _digest(body))
     if len(ref) > ID_LENGTH_MAX:
         raise NotACallbackError(f'"callback_ref_uid" has over {ID_LENGTH_MAX} characters')
     return Ids(run_uid, ref, ref)
+
+
+def _digest(body: bytes) -> str:
+    try:
+        return digest(canonical(parse(body))).hex()
+    except RecursionError:
+        raise NotACallbackError(f"nested deeper than {NESTING_MAX} levels") from None
 
 
 def _kind(value: Json) -> str:

@@ -163,6 +163,28 @@ def test_an_odd_body_is_stored_and_nothing_of_it_is_lost(
         assert download.content
 
 
+@pytest.mark.parametrize("levels", [1_100, 2_400, 2_700, 2_950, 2_990, 3_000, 3_100])
+@pytest.mark.parametrize("ref", ["c1", None])
+def test_around_the_limit_of_nesting_each_body_is_stored_or_quarantined(
+    shared_collector: CollectorProcess, ref: str | None, levels: int
+) -> None:
+    run = new_run()
+    deep = sent(ref, run=run).replace(b'"Zo\xc3\xab"', b"[" * levels + b"]" * levels)
+    first = shared_collector.send(deep)
+    assert first.status_code in (200, 202), first.text
+    if first.status_code == 200:
+        respelled = deep.replace(b'"custom_data": ', b'"custom_data":  ')
+        assert shared_collector.send(respelled).status_code in (200, 202)
+        assert shared_collector.send(deep).json()["status"] == "duplicate"
+        shared_collector.wait_until_projected()
+        assert shared_collector.get(f"runs/{run}")["counts"]["callbacks"] >= 1
+        for form in ("ndjson", "csv"):
+            download = shared_collector.http.get(
+                f"/api/v1/runs/{run}/results", params={"format": form}
+            )
+            assert download.status_code == 200
+
+
 def test_a_wrong_content_type_is_let_pass_if_the_body_is_a_callback(
     shared_collector: CollectorProcess,
 ) -> None:
