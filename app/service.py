@@ -23,6 +23,7 @@ from app.log.group_commit import GroupCommit
 from app.memory import spare_the_garbage_collector
 from app.model import Arrival, Outcome, Quarantined
 from app.receive.endpoint import CallbackEndpoint
+from app.receive.short_way import CallbackProtocol
 from app.settings import Settings
 from app.store.sqlite.driver import SQLITE_VERSION, Error
 from app.store.sqlite.log import SqliteLogWriter
@@ -59,7 +60,7 @@ class Collector:
         self._reader = SqliteReader(settings.log_path, settings.projection_path)
         self._worker = WorkerSupervisor(settings)
         self._commits = GroupCommit(self._append, after_commit=self._after_commit)
-        self._api = CallbackEndpoint(
+        self.endpoint = CallbackEndpoint(
             create_api(self._resources(), admin_key=self.admin_key.value),
             commits=self._commits,
             quarantine=self._quarantine,
@@ -88,7 +89,7 @@ class Collector:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. The lifespan is `running()`'s, not the server's."""
-        await self._api(scope, receive, send)
+        await self.endpoint(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -202,7 +203,7 @@ def create_server(collector: Collector) -> Server:
         host=settings.host,
         port=settings.port,
         loop="none",  # chosen by whoever runs the event loop
-        http="httptools",
+        http=CallbackProtocol.bound_to(collector.endpoint),
         ws="none",
         lifespan="off",
         access_log=False,

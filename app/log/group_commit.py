@@ -8,24 +8,41 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
+from typing import Protocol, TypeVar
+
+import structlog
 
 from app.log.backpressure import WORK_S, rest_s
 from app.model import Arrival, Outcome
 from app.store.protocol import LogUnavailableError
 
 Append = Callable[[Sequence[Arrival]], Awaitable[list[Outcome]]]
-"""Makes a batch durable. The sooner the work begins after the call, the better."""
+"""Makes a batch durable."""
 
-Waiting = tuple[Arrival, asyncio.Future[Outcome]]
+
+class Waiter(Protocol):
+    """Who waits for the outcome of an arrival: a future, or whatever is told like one."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, outcome: Outcome, /) -> None:
+        """It is durable."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """It is not stored."""
+
+
+Waiting = tuple[Arrival, Waiter]
+
+T = TypeVar("T")
+
+log = structlog.get_logger("log")
 
 WAITING_MAX = 10_000
 WAITING_BYTES_MAX = 32 * 1024 * 1024
 BATCH_MAX = 2_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
-
-# So many who wait are a batch of their own while the disk is idle, even if more are about
-# to come: the disk is busy with them while the event loop takes in the others.
-_EARLY_BATCH = 32
 
 # A disk slower than this is worth a short wait for company: for most of those who were there.
 _SLOW_DISK_S = 0.004
@@ -55,7 +72,6 @@ class GroupCommit:
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
-        self._under_way: tuple[list[Waiting], Awaitable[list[Outcome]], float] | None = None
         self._commits_s: deque[float] = deque(maxlen=_RECENT_COMMITS)
         self._disk_s = 0.0
         self._company = 0
@@ -90,6 +106,12 @@ class GroupCommit:
         Raises LogFullError at once when too much waits already. The future raises
         LogUnavailableError when the store could not take the batch.
         """
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.enqueue(arrival, future)
+        return future
+
+    def enqueue(self, arrival: Arrival, waiter: Waiter) -> None:
+        """Tell `waiter` the outcome of `arrival` once it is durable; raises as `submit` does."""
         size = len(arrival.body)
         if len(self._waiting) >= WAITING_MAX or (
             self._waiting and self._waiting_bytes + size > WAITING_BYTES_MAX
@@ -97,18 +119,9 @@ class GroupCommit:
             raise LogFullError(
                 f"{len(self._waiting)} callbacks ({self._waiting_bytes} bytes) wait for the disk"
             )
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((arrival, future))
+        self._waiting.append((arrival, waiter))
         self._waiting_bytes += size
-        if (
-            self._under_way is None
-            and len(self._waiting) >= _EARLY_BATCH
-            and self._disk_s < _SLOW_DISK_S
-            and not self.rest_share
-        ):
-            self._send_off()
         self._poke()
-        return future
 
     def _poke(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -117,19 +130,16 @@ class GroupCommit:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if self._under_way is None and not self._waiting:
+            if not self._waiting:
                 if self._is_closing:
                     return
                 self._wake = loop.create_future()
                 await self._wake
                 self._wake = None
-            if self._under_way is None and not self._is_closing:
+            if not self._is_closing:
                 await self._rest()
                 await self._gather()
-            if self._under_way is None and self._waiting:
-                self._send_off()
-            if self._under_way is not None:
-                await self._settle(*self._under_way)
+            await self._commit(self._take())
 
     async def _rest(self) -> None:
         if self.rest_share:
@@ -137,11 +147,6 @@ class GroupCommit:
             if seconds:
                 await asyncio.sleep(seconds)
                 self._rested_at = perf_counter()
-
-    def _send_off(self) -> None:
-        batch = self._take()
-        appending = self._append([arrival for arrival, _ in batch])
-        self._under_way = (batch, appending, perf_counter())
 
     async def _gather(self) -> None:
         """On a slow disk, wait a moment for those who were just answered to call again.
@@ -172,24 +177,29 @@ class GroupCommit:
         self._waiting, self._waiting_bytes = waiting[count:], self._waiting_bytes - size
         return waiting[:count]
 
-    async def _settle(
-        self, batch: list[Waiting], appending: Awaitable[list[Outcome]], started: float
-    ) -> None:
+    async def _commit(self, batch: list[Waiting]) -> None:
+        started = perf_counter()
         try:
-            outcomes = await appending
+            outcomes = await self._append([arrival for arrival, _ in batch])
         except Exception as error:  # whatever it was, each sender must hear of it
-            self._under_way = None
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            for _, waiter in batch:
+                _tell(waiter, waiter.set_exception, error)
             return
-        self._under_way = None
         self._commits_s.append(perf_counter() - started)
         # The quickest of the last ones: the others waited for the processor, not for the disk.
         self._disk_s = min(self._commits_s)
         self._company = int((len(batch) + len(self._waiting)) * _COMPANY_SHARE)
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if not future.done():  # a sender that hung up is stored all the same
-                future.set_result(outcome)
+        for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+            _tell(waiter, waiter.set_result, outcome)
         if self._after_commit is not None:
             await self._after_commit(outcomes)
+
+
+def _tell(waiter: Waiter, tell: Callable[[T], None], what: T) -> None:
+    """Tell one of many, whose trouble must not become that of the others."""
+    if waiter.done():  # a sender that hung up is stored all the same
+        return
+    try:
+        tell(what)
+    except Exception:
+        log.exception("a sender could not be answered")

@@ -4,9 +4,9 @@ import hmac
 import itertools
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -24,7 +24,7 @@ from app.receive.body import (
     UnsupportedEncodingError,
     read_body,
 )
-from app.receive.reading import NotACallbackError, NotJsonError, read_ids
+from app.receive.reading import Ids, NotACallbackError, NotJsonError, read_ids
 from app.store.protocol import LogUnavailableError
 
 PATH = "/callbacks"
@@ -39,6 +39,32 @@ _JSON_TYPES = frozenset({b"", b"application/json"})
 log = structlog.get_logger("receive")
 
 
+class Answer(NamedTuple):
+    """What a sender is told."""
+
+    status: int
+    body: bytes
+    content_type: Header = _JSON
+
+    def headers(self, request_id: bytes) -> list[Header]:
+        """The header lines that go with it."""
+        headers = [
+            self.content_type,
+            (b"content-length", b"%d" % len(self.body)),
+            (b"x-request-id", request_id),
+        ]
+        if self.status == 503:
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+        elif self.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        elif self.status == 405:
+            headers.append((b"allow", b"POST"))
+        if self.status in (401, 405, 413, 415):
+            # What is left of the body is not worth reading: let the sender start afresh.
+            headers.append((b"connection", b"close"))
+        return headers
+
+
 class CallbackEndpoint:
     """Takes callbacks in front of `app`, which gets every other request."""
 
@@ -51,12 +77,12 @@ class CallbackEndpoint:
         token: str,
         body_bytes_max: int,
     ) -> None:
+        self.commits = commits
+        self.body_bytes_max = body_bytes_max
         self._app = app
-        self._submit = commits.submit
         self._quarantine = quarantine
         self._token = token.encode()
         self._bearer = b"Bearer " + self._token
-        self._body_bytes_max = body_bytes_max
         self._is_verbose = logging.getLogger("receive").isEnabledFor(logging.DEBUG)
         self._request_ids = (f"{os.urandom(4).hex()}-{n:x}" for n in itertools.count(1))
 
@@ -68,33 +94,28 @@ class CallbackEndpoint:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"")[:100] or next(self._request_ids).encode()
-        status, header, body = await self._answer(scope, headers, receive, request_id)
-        if status:
-            start_headers = [
-                header,
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", request_id),
-            ]
-            if status == 503:
-                start_headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
-            elif status == 401:
-                start_headers.append((b"www-authenticate", b"Bearer"))
-            elif status == 405:
-                start_headers.append((b"allow", b"POST"))
-            if status in (401, 405, 413, 415):
-                # What is left of the body is not worth reading: let the sender start afresh.
-                start_headers.append((b"connection", b"close"))
-            await send({"type": "http.response.start", "status": status, "headers": start_headers})
-            await send({"type": "http.response.body", "body": body})
+        request_id = self.request_id(headers)
+        answer = await self._answer(scope, headers, receive, request_id)
+        if answer.status:
+            start = {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": answer.headers(request_id),
+            }
+            await send(start)
+            await send({"type": "http.response.body", "body": answer.body})
+
+    def request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """The sender's own, or a new one."""
+        return headers.get(b"x-request-id", b"")[:100] or next(self._request_ids).encode()
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
-    ) -> tuple[int, Header, bytes]:
-        """Status, content type and body of the answer; status 0 if nobody waits for one."""
+    ) -> Answer:
+        """What to answer; status 0 if nobody waits for an answer."""
         if scope["method"] != "POST":
             return _problem(405, "Method not allowed", "callbacks are sent with POST")
-        if not self._is_authentic(scope, headers):
+        if not self.is_authentic(scope["path"], headers):
             observe.CALLBACKS.labels("unauthorized").inc()
             return _problem(
                 401,
@@ -103,17 +124,17 @@ class CallbackEndpoint:
                 " of the path: /callbacks/{token}",
             )
         try:
-            body = await read_body(receive, headers, self._body_bytes_max)
+            body = await read_body(receive, headers, self.body_bytes_max)
         except SenderGoneError:
             observe.CALLBACKS.labels("sender_gone").inc()
-            return 0, _JSON, b""
+            return Answer(0, b"")
         except BodyTooLargeError:
             observe.CALLBACKS.labels("too_large").inc()
             log.warning("callback refused: too large", request_id=request_id.decode("latin-1"))
             return _problem(
                 413,
                 "Body too large",
-                f"a callback may have {self._body_bytes_max} bytes after inflation;"
+                f"a callback may have {self.body_bytes_max} bytes after inflation;"
                 " COLLECTOR_MAX_BODY_BYTES sets this",
             )
         except UnsupportedEncodingError as error:
@@ -125,9 +146,9 @@ class CallbackEndpoint:
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         return await self._take(body, content_type, request_id)
 
-    def _is_authentic(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    def is_authentic(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
         """Compare in constant time, in whichever of the two places the token stands."""
-        in_path = scope["path"][len(PATH) + 1 :]
+        in_path = path[len(PATH) + 1 :]
         if in_path:
             return hmac.compare_digest(unquote_to_bytes(in_path), self._token)
         given = headers.get(b"authorization", b"")
@@ -135,9 +156,7 @@ class CallbackEndpoint:
             b"bearer "
         )
 
-    async def _take(
-        self, body: bytes, content_type: bytes, request_id: bytes
-    ) -> tuple[int, Header, bytes]:
+    async def _take(self, body: bytes, content_type: bytes, request_id: bytes) -> Answer:
         received_ms = time_ns() // 1_000_000
         try:
             ids = read_ids(body)
@@ -163,16 +182,19 @@ class CallbackEndpoint:
                 request_id=request_id,
             )
         try:
-            outcome = await self._submit(Arrival(ids.run_uid, ids.key, body, received_ms))
+            outcome = await self.commits.submit(Arrival(ids.run_uid, ids.key, body, received_ms))
         except LogUnavailableError as error:
-            return self._unavailable(error, request_id)
+            return self.unavailable(error, request_id)
+        return self.taken(ids, outcome, request_id)
+
+    def taken(self, ids: Ids, outcome: Outcome, request_id: bytes) -> Answer:
+        """The answer to a callback that is durable."""
         if self._is_verbose:  # asked once: even a line that is not written takes its time
             log.debug(
                 "callback taken",
                 outcome=outcome,
                 run_uid=ids.run_uid,
                 callback_ref_uid=ids.callback_ref_uid,
-                body_bytes=len(body),
                 request_id=request_id.decode("latin-1"),
             )
         if outcome is Outcome.CONFLICT:
@@ -182,17 +204,12 @@ class CallbackEndpoint:
                 callback_ref_uid=ids.callback_ref_uid,
                 request_id=request_id.decode("latin-1"),
             )
-        return (
-            200,
-            _JSON,
-            orjson.dumps(
-                {
-                    "status": outcome,
-                    "callback_ref_uid": ids.callback_ref_uid,
-                    "run_uid": ids.run_uid,
-                }
-            ),
-        )
+        answer = {
+            "status": outcome,
+            "callback_ref_uid": ids.callback_ref_uid,
+            "run_uid": ids.run_uid,
+        }
+        return Answer(200, orjson.dumps(answer))
 
     async def _quarantined(
         self,
@@ -203,7 +220,7 @@ class CallbackEndpoint:
         body: bytes,
         content_type: bytes,
         request_id: bytes,
-    ) -> tuple[int, Header, bytes]:
+    ) -> Answer:
         item = Quarantined(
             quarantine_id=str(uuid7()),
             received_ms=time_ns() // 1_000_000,
@@ -215,7 +232,7 @@ class CallbackEndpoint:
         try:
             quarantine_id = await self._quarantine(item)
         except LogUnavailableError as error:
-            return self._unavailable(error, request_id)
+            return self.unavailable(error, request_id)
         observe.CALLBACKS.labels("quarantined").inc()
         log.warning(
             "body quarantined",
@@ -226,13 +243,12 @@ class CallbackEndpoint:
         )
         if status == 202:
             answer = {"status": "quarantined", "quarantine_id": quarantine_id, "detail": detail}
-            return 202, _JSON, orjson.dumps(answer)
+            return Answer(202, orjson.dumps(answer))
         titles = {400: "Not JSON", 415: "Unsupported content type"}
         return _problem(status, titles[status], detail, quarantine_id=quarantine_id)
 
-    def _unavailable(
-        self, error: LogUnavailableError, request_id: bytes
-    ) -> tuple[int, Header, bytes]:
+    def unavailable(self, error: Exception, request_id: bytes) -> Answer:
+        """The answer to a callback that the store did not take."""
         observe.CALLBACKS.labels("unavailable").inc()
         log.error("callback not taken", reason=str(error), request_id=request_id.decode("latin-1"))
         return _problem(
@@ -244,7 +260,7 @@ def _not_json(content_type: bytes) -> str:
     return f"the content type is {content_type.decode('latin-1')[:100]}, and it is not JSON"
 
 
-def _problem(status: int, title: str, detail: str, **members: Any) -> tuple[int, Header, bytes]:
+def _problem(status: int, title: str, detail: str, **members: Any) -> Answer:
     """An RFC 9457 problem, as `app.api.problems` writes them for all other paths."""
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return status, _PROBLEM, orjson.dumps(problem | members)
+    return Answer(status, orjson.dumps(problem | members), _PROBLEM)
