@@ -22,7 +22,7 @@ _INT_DIGITS_MAX = 4_000
 _DIGITS = bytes(
     0x30 if 0x30 <= byte <= 0x39 else 0x2D if byte == 0x2D else 0x20 for byte in range(256)
 )
-_BEYOND_64_BITS = (b"0" * 20, b"-" + b"0" * 19)
+_TWENTY_DIGITS, _MINUS_NINETEEN_DIGITS = b"0" * 20, b"-" + b"0" * 19
 
 # Deep enough for any callback; the parsers and serialisers all honour Python's own limit.
 NESTING_MAX = 2_500
@@ -40,7 +40,7 @@ def parse(body: bytes) -> Json:
     if it is nested deeper than `NESTING_MAX` levels. Of repeated keys the last counts.
     """
     digits = body.translate(_DIGITS)
-    if any(run in digits for run in _BEYOND_64_BITS):
+    if _TWENTY_DIGITS in digits or _MINUS_NINETEEN_DIGITS in digits:
         return _parse_exactly(body)  # orjson would turn such integers into floats
     try:
         return orjson.loads(body)

@@ -32,9 +32,8 @@ def _flatten(value: Mapping[str, Json], prefix: str, depth: int) -> Iterator[tup
 
 def field_names(value: Mapping[str, Json]) -> tuple[str, ...]:
     """The names of `flatten`; quick where no object is nested, which is most of the time."""
-    for item in value.values():
-        if item.__class__ is dict:
-            return tuple(name for name, _ in flatten(value))
+    if dict in map(type, value.values()):
+        return tuple([name for name, _ in flatten(value)])
     return tuple(value)
 
 

@@ -23,8 +23,8 @@ class Earlier(Protocol):
     def family(self, first_seq: int) -> list[CallbackRow]:
         """The stored callback `first_seq` and those that conflict with it."""
 
-    def with_content(self, content: bytes) -> list[CallbackRow]:
-        """The stored callbacks with this content."""
+    def with_content(self, input_no: int, content: bytes) -> list[CallbackRow]:
+        """The stored callbacks of an input with this content."""
 
     def input(self, input_no: int) -> InputRow:
         """A stored input."""
@@ -128,8 +128,13 @@ class Merge:
     def _new_input(self, reading: Reading) -> InputRow:
         changes = self.changes
         changes.run.inputs += 1
-        row = InputRow(changes.run.inputs, reading.input_key, reading.input, reading.custom_data)
-        row.first_received_ms = reading.logged.received_ms
+        row = InputRow(
+            changes.run.inputs,
+            reading.input_key,
+            reading.input_json.decode(),
+            reading.custom_json.decode(),
+            first_received_ms=reading.logged.received_ms,
+        )
         self._inputs[row.input_key] = self._inputs_by_no[row.input_no] = row
         changes.new_inputs.add(row.input_no)
         changes.custom_values.extend(
@@ -162,14 +167,15 @@ class Merge:
                 self._lose(one, winner.seq)
             if one is not row:
                 self._changed(one)
-        for content in {one.content for one in family.values() if one.content is not None}:
-            self._load(content)
-            self._count(content)
+        for one in family.values():
+            if one.content is not None:
+                self._load(one.input_no, one.content)
+                self._count(one.content)
 
-    def _load(self, content: bytes) -> None:
+    def _load(self, input_no: int, content: bytes) -> None:
         """Know every callback with this content: the stored ones, and the new ones."""
         rows = {row.seq: row for row in self._by_content.get(content, ())}
-        stored = map(self._interned, self._earlier.with_content(content))
+        stored = map(self._interned, self._earlier.with_content(input_no, content))
         for row in (*stored, *self.changes.new_callbacks):
             if row.content == content:
                 rows[row.seq] = row

@@ -1,6 +1,6 @@
 """The loop around the merge: the next callbacks of the log, run by run, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import perf_counter, process_time
 from typing import NamedTuple, Protocol
 
@@ -37,13 +37,13 @@ class Projection(Protocol):
         self,
         run_no: int,
         run_uid: str,
-        contents: Sequence[bytes],
-        input_keys: Sequence[bytes],
+        input_keys: Collection[bytes],
+        contents: Collection[tuple[bytes, bytes]],
     ) -> Known:
         """What new callbacks may touch."""
 
-    def with_content(self, run_no: int, contents: Sequence[bytes]) -> list[CallbackRow]:
-        """Callbacks with one of these contents."""
+    def with_content(self, run_no: int, input_no: int, content: bytes) -> list[CallbackRow]:
+        """Callbacks of an input with this content."""
 
     def family(self, run_no: int, first_seq: int) -> list[CallbackRow]:
         """A callback and its conflicts."""
@@ -99,8 +99,8 @@ class Projector:
         known = self._projection.load(
             run_no,
             self._log.run_uid(run_no),
-            list({reading.content for reading in readings if reading.content is not None}),
-            list({reading.input_key for reading in readings if reading.input_key != NO_INPUT}),
+            {reading.input_key for reading in readings if reading.input_key != NO_INPUT},
+            {(one.input_key, one.content) for one in readings if one.content is not None},
         )
         earlier = _Earlier(run_no, self._log, self._projection, self._result_keys)
         merge = Merge(known, earlier)
@@ -134,8 +134,8 @@ class _Earlier:
     def family(self, first_seq: int) -> list[CallbackRow]:
         return self._projection.family(self._run_no, first_seq)
 
-    def with_content(self, content: bytes) -> list[CallbackRow]:
-        return self._projection.with_content(self._run_no, [content])
+    def with_content(self, input_no: int, content: bytes) -> list[CallbackRow]:
+        return self._projection.with_content(self._run_no, input_no, content)
 
     def input(self, input_no: int) -> InputRow:
         return self._projection.input(self._run_no, input_no)

@@ -32,7 +32,10 @@ class Reading:
     scheduled_run_uid: str | None = None
     input_key: bytes = NO_INPUT
     input: Json = None
+    input_json: bytes = b"null"
+    """Canonical, as the `custom_json`."""
     custom_data: Json = None
+    custom_json: bytes = b"null"
     error: dict[str, Json] | None = None
     digests: Sequence[bytes] = ()
     """One for each result, in the callback's order."""
@@ -64,11 +67,14 @@ def read_callback(logged: Logged, result_keys: Sequence[str]) -> Reading:
         return Reading(logged, note=f"could not be read: {error}")
 
 
-def input_key(given: Json, custom_data: Json) -> bytes:
-    """What stands for an input: the digest of the input and the user's own data with it."""
-    if given is None and custom_data is None:
+def input_key(input_json: bytes, custom_json: bytes) -> bytes:
+    """What stands for an input: the digest of the input and the user's own data with it.
+
+    Both as canonical JSON; `NO_INPUT` if both are null.
+    """
+    if input_json == custom_json == b"null":
         return NO_INPUT
-    return digest(canonical([given, custom_data]))
+    return digest(b"[%b,%b]" % (input_json, custom_json))
 
 
 def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> Reading:
@@ -76,13 +82,14 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
     batch_uid = _text(run.get("batch_uid"))
     given, custom_data = value.get("input"), value.get("custom_data")
     found_at, results = results_of(value, result_keys)
-    key = input_key(given, custom_data)
+    input_json, custom_json = canonical(given), canonical(custom_data)
+    key = input_key(input_json, custom_json)
     digests = [digest(canonical(result)) for result in results]
     content = None
     if digests:
         content = digest(b"\0".join(((batch_uid or "").encode(), key, *digests)))
     shapes = {field_names(result) if isinstance(result, dict) else ("value",) for result in results}
-    unknown = [name for name in value if name not in _KNOWN_KEYS and name != found_at]
+    unknown = sorted(value.keys() - _KNOWN_KEYS - {found_at})
     return Reading(
         logged=logged,
         run_uid=run["run_uid"],
@@ -93,7 +100,9 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
         scheduled_run_uid=_text(run.get("scheduled_run_uid")),
         input_key=key,
         input=given,
+        input_json=input_json,
         custom_data=custom_data,
+        custom_json=custom_json,
         error=normalise_error(value.get("error")),
         digests=digests,
         content=content,

@@ -37,8 +37,9 @@ class InputRow:
     input_no: int
     """Its number within the run; 0 stands for no input at all."""
     input_key: bytes
-    input: Json
-    custom_data: Json
+    input: str
+    """Canonical JSON, as the `custom_data`."""
+    custom_data: str
     statuses: set[str] = field(default_factory=set)
     error: dict[str, Json] | None = None
     results: int = 0

@@ -3,17 +3,22 @@
 One process writes this file: the worker. Synchronous, since it has its own process.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 
 from app.canonical import canonical
 from app.crash_points import reach
 from app.model import completeness, input_status, run_status
-from app.store.rows import CallbackRow, Changes, InputRow, Known, RunRow
+from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow, Known, RunRow
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.migrations import migrate
+
+T = TypeVar("T")
 
 SCHEMA = "projection_schema"
 CHECKPOINT_BYTES = 48 * 1024 * 1024
@@ -27,7 +32,6 @@ _CALLBACK_COLUMNS = (
 
 # Named, since the planner would rather scan the run than take many values to an index.
 _BY_SEQ = "NOT INDEXED WHERE run_no = ? AND seq"
-_BY_CONTENT = "INDEXED BY callbacks_by_content WHERE run_no = ? AND content NOTNULL AND content"
 _BY_CONFLICT = (
     "INDEXED BY callbacks_in_conflict WHERE run_no = ? AND conflicts_with NOTNULL"
     " AND conflicts_with"
@@ -66,20 +70,39 @@ class SqliteProjection:
         self,
         run_no: int,
         run_uid: str,
-        contents: Sequence[bytes],
-        input_keys: Sequence[bytes],
+        input_keys: Collection[bytes],
+        contents: Collection[tuple[bytes, bytes]],
     ) -> Known:
-        """What is stored of a run that callbacks with these contents and inputs may touch."""
+        """What is stored of a run that callbacks with these inputs and contents may touch.
+
+        `contents` are (input key, content) each: a content belongs to one input, so that
+        those of an input that is not known yet need not be looked for.
+        """
+        inputs = {row.input_key: row for row in self._inputs(run_no, _BY_KEY, list(input_keys))}
+        numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
+        wanted = [(numbers[key], content) for key, content in contents if key in numbers]
         by_content: dict[bytes, list[CallbackRow]] = {}
-        for row in self.with_content(run_no, contents):
+        for row in self._with_contents(run_no, wanted):
             if row.content is not None:
                 by_content.setdefault(row.content, []).append(row)
-        inputs = {row.input_key: row for row in self._inputs(run_no, _BY_KEY, input_keys)}
         return Known(self._run(run_no, run_uid), inputs, by_content)
 
-    def with_content(self, run_no: int, contents: Sequence[bytes]) -> list[CallbackRow]:
-        """The callbacks of a run with one of these contents."""
-        return list(self._callbacks(run_no, _BY_CONTENT, contents))
+    def with_content(self, run_no: int, input_no: int, content: bytes) -> list[CallbackRow]:
+        """The callbacks of one input of a run with this content."""
+        return list(self._with_contents(run_no, [(input_no, content)]))
+
+    def _with_contents(
+        self, run_no: int, wanted: Sequence[tuple[int, bytes]]
+    ) -> Iterable[CallbackRow]:
+        for portion in _portions(wanted):
+            values = ", ".join(["(?, ?)"] * len(portion))
+            for row in self._connection.execute(
+                f"WITH wanted (no, what) AS (VALUES {values}) SELECT {_CALLBACK_COLUMNS}"
+                " FROM wanted CROSS JOIN callbacks INDEXED BY callbacks_with_results"
+                " ON run_no = ? AND input_no = no AND content NOTNULL AND content = what",
+                (*chain.from_iterable(portion), run_no),
+            ):
+                yield CallbackRow(*row)
 
     def family(self, run_no: int, first_seq: int) -> list[CallbackRow]:
         """A callback and those that conflict with it."""
@@ -131,8 +154,8 @@ class SqliteProjection:
                 yield InputRow(
                     input_no,
                     key,
-                    RawJson(given),
-                    RawJson(custom),
+                    given,
+                    custom,
                     set(orjson.loads(statuses)),
                     orjson.loads(error) if error else None,
                     *rest,
@@ -205,8 +228,7 @@ class SqliteProjection:
         new, known = [], []
         for input_no, row in sorted(changes.inputs.items()):
             derived = (
-                input_status(row.statuses),
-                _set(row.statuses),
+                *_status(frozenset(row.statuses)),
                 row.error["label"] if row.error else None,
                 canonical(row.error).decode() if row.error else None,
                 row.results,
@@ -214,8 +236,7 @@ class SqliteProjection:
                 row.last_received_ms,
             )
             if input_no in changes.new_inputs:
-                given, custom = canonical(row.input).decode(), canonical(row.custom_data).decode()
-                new.append((run_no, input_no, row.input_key, given, custom, *derived))
+                new.append((run_no, input_no, row.input_key, row.input, row.custom_data, *derived))
             else:
                 known.append((*derived, run_no, input_no))
         self._connection.executemany(
@@ -270,13 +291,13 @@ class SqliteProjection:
         )
 
 
-class RawJson(str):
-    """JSON text from the store that need not be parsed, since it is not written again."""
+@lru_cache
+def _status(statuses: frozenset[str]) -> tuple[str, str]:
+    """An input's status, and the statuses seen that it follows from."""
+    return input_status(statuses), _set(statuses)
 
-    __slots__ = ()
 
-
-def _set(values: set[str]) -> str:
+def _set(values: Set[str]) -> str:
     return orjson.dumps(sorted(values)).decode()
 
 
@@ -284,6 +305,6 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _portions(values: Sequence[bytes | int]) -> Iterable[Sequence[bytes | int]]:
+def _portions(values: Sequence[T]) -> Iterable[Sequence[T]]:
     for start in range(0, len(values), _PARAMETERS_MAX):
         yield values[start : start + _PARAMETERS_MAX]

@@ -337,7 +337,7 @@ def _counted(
         "limit": limit,
     }
     where = [
-        "c.run_no = :run AND c.results > 0 AND c.seq < :before",
+        "c.run_no = :run AND c.content NOTNULL AND c.seq < :before",
         "(c.lost_to IS NULL OR c.lost_to >= :before)",
     ]
     is_later = f"c.callback_key {'>=' if after.place >= 0 else '>'} :callback"

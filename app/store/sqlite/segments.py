@@ -48,15 +48,17 @@ def split(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
 def pack(portions: Sequence[Sequence[Entry]], compressor: zstandard.ZstdCompressor) -> list[bytes]:
     """A frame for each portion. All are made in one call, during which other threads run."""
     plain: list[bytes | bytearray | memoryview] = [
-        orjson.dumps([(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in portion])
-        + b"\n"
-        + b"".join([e.body for e in portion])
+        b"".join((_header(portion), b"\n", *[entry.body for entry in portion]))
         for portion in portions
     ]
     if len(plain) == 1:
         return [compressor.compress(plain[0])]
     packed = compressor.multi_compress_to_buffer(plain, threads=1)
     return [packed[place].tobytes() for place in range(len(plain))]
+
+
+def _header(portion: Sequence[Entry]) -> bytes:
+    return orjson.dumps([(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in portion])
 
 
 def unpack(
