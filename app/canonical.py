@@ -11,6 +11,7 @@ import math
 import sys
 from typing import Any
 
+import msgspec
 import orjson
 
 Json = Any  # a value that JSON can hold; named once, since Python cannot express it well
@@ -18,14 +19,11 @@ Json = Any  # a value that JSON can hold; named once, since Python cannot expres
 # Python's own int() refuses more digits than this; such a literal is kept as text.
 _INT_DIGITS_MAX = 4_000
 
-# Every digit becomes "0" and "-" stays, so that a plain substring search finds long integers.
-_DIGITS = bytes(
-    0x30 if 0x30 <= byte <= 0x39 else 0x2D if byte == 0x2D else 0x20 for byte in range(256)
-)
-_TWENTY_DIGITS, _MINUS_NINETEEN_DIGITS = b"0" * 20, b"-" + b"0" * 19
-
 # Deep enough for any callback; the parsers and serialisers all honour Python's own limit.
 NESTING_MAX = 2_500
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 def allow_deep_nesting() -> None:
@@ -39,12 +37,9 @@ def parse(body: bytes) -> Json:
     Raises ValueError if it is not JSON (NaN and Infinity are not), RecursionError
     if it is nested deeper than `NESTING_MAX` levels. Of repeated keys the last counts.
     """
-    digits = body.translate(_DIGITS)
-    if _TWENTY_DIGITS in digits or _MINUS_NINETEEN_DIGITS in digits:
-        return _parse_exactly(body)  # orjson would turn such integers into floats
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return _decode(body)  # exact at any size of integer, as orjson is not
+    except msgspec.MsgspecError:
         return _parse_exactly(body)
 
 

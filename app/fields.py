@@ -56,8 +56,8 @@ def lookup_values(custom_data: Json) -> list[tuple[str, str]]:
 
 
 def _lookup_text(value: Json) -> str | None:
-    if isinstance(value, str):
-        return value if len(value) <= VALUE_LENGTH_MAX else None
+    if value.__class__ is str:
+        return value if len(value) <= VALUE_LENGTH_MAX else None  # type: ignore[no-any-return]
     if value is None or isinstance(value, (dict, list)):
         return None
     return canonical(value).decode()

@@ -59,6 +59,8 @@ def input_status(seen: Iterable[str]) -> str:
     A success outweighs failures: the input was tried again. See `callback_input_status`.
     """
     statuses = set(seen)
+    if len(statuses) == 1:
+        return statuses.pop()
     for status in ("SUCCEEDED", "FAILED", "BLOCKED", "STOPPED", "RUNNING"):
         if status in statuses:
             return status

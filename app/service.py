@@ -126,7 +126,7 @@ class Collector:
                 log.warning("the lag is unknown", reason=str(error))
                 continue
             is_working, _ = self._worker.state
-            share = backpressure.rest_share(lag.age_s)
+            share = backpressure.rest_share(lag.age_s, asyncio.get_running_loop().time())
             self._commits.rest_share = share if is_working else 0.0
 
     # ----------------------------------------------------- the log's own thread

@@ -26,7 +26,7 @@ from app.store.sqlite.projection import SqliteProjection
 POLL_S = 1.0
 """How long to wait for a wake-up before looking anyway."""
 
-NICENESS = 10
+NICENESS = 19
 """Where both want the same processor, acknowledging goes first: a sender may give up, a
 reader can wait. `app.log.backpressure` sees to it that projecting gets its share."""
 
@@ -75,6 +75,7 @@ def work(settings: Settings, lifeline: Lifeline) -> None:
             continue
         log.debug("projected", callbacks=done.callbacks)
         pause_s = pace.pause_s(
+            now_s=perf_counter(),
             lag_s=time() - done.oldest_received_ms / 1000,
             work_s=perf_counter() - started,
             compute_s=done.compute_s,

@@ -7,12 +7,13 @@ the processor. It rests in few long pauses rather than in many short ones, since
 change of hands costs both of them their caches.
 """
 
-LAG_WANTED_S = 0.5
+from app.burst import CAUGHT_UP_S, Burst
+
 SHARE_MAX = 0.85
 _SHARE_PER_LAG = 0.6
-"""Share of rest for each second of lag beyond what is wanted."""
+"""Share of rest for each second of lag beyond being caught up."""
 
-WORK_S = 0.025
+WORK_S = 0.03
 """How long the log works between two rests."""
 
 
@@ -21,18 +22,16 @@ class Backpressure:
 
     def __init__(self, burst_s: float) -> None:
         """`burst_s`: how old an unprojected callback may get before anything is held back."""
-        self._burst_s = burst_s
-        self._is_burst_spent = False
+        self._burst = Burst(burst_s)
 
-    def rest_share(self, lag_s: float) -> float:
-        """The share of time to rest, 0 to `SHARE_MAX`, at a lag of `lag_s`."""
-        if lag_s >= self._burst_s:
-            self._is_burst_spent = True
-        elif lag_s < LAG_WANTED_S:
-            self._is_burst_spent = False
-        if not self._is_burst_spent:
+    def rest_share(self, lag_s: float, now_s: float) -> float:
+        """The share of time to rest, 0 to `SHARE_MAX`, at a lag of `lag_s`.
+
+        `now_s` is a clock of any origin.
+        """
+        if not self._burst.is_spent(lag_s, now_s):
             return 0.0
-        return min(SHARE_MAX, (lag_s - LAG_WANTED_S) * _SHARE_PER_LAG)
+        return min(SHARE_MAX, max(0.0, lag_s - CAUGHT_UP_S) * _SHARE_PER_LAG)
 
 
 def rest_s(worked_s: float, share: float) -> float:

@@ -53,15 +53,15 @@ class Merge:
         """Take one more callback."""
         logged = reading.logged
         row = CallbackRow(
-            seq=logged.seq,
-            key=logged.key,
-            input_no=self._see_input(reading) if reading.input_key != NO_INPUT else 0,
-            batch_uid=reading.batch_uid,
-            status=reading.status,
-            content=reading.content,
-            results=len(reading.digests),
-            received_ms=logged.received_ms,
-            body_bytes=len(logged.body),
+            logged.seq,
+            logged.key,
+            self._see_input(reading) if reading.input_key != NO_INPUT else 0,
+            reading.batch_uid,
+            reading.status,
+            reading.content,
+            len(reading.digests),
+            logged.received_ms,
+            len(logged.body),
             conflicts_with=logged.conflicts_with,
             note=reading.note,
             digests=b"".join(reading.digests),
@@ -92,10 +92,9 @@ class Merge:
             run.statuses.add(reading.status)
             if reading.status in TERMINAL_STATUSES:
                 run.finished_ms = min(run.finished_ms or row.received_ms, row.received_ms)
-        for name in ("action_name", "execution_mode", "scheduled_run_uid"):
-            told, known = getattr(reading, name), getattr(run, name)
-            if told is not None and (known is None or told < known):
-                setattr(run, name, told)
+        run.action_name = _lesser(run.action_name, reading.action_name)
+        run.execution_mode = _lesser(run.execution_mode, reading.execution_mode)
+        run.scheduled_run_uid = _lesser(run.scheduled_run_uid, reading.scheduled_run_uid)
         if row.received_ms < run.first_received_ms or not run.first_received_ms:
             run.first_received_ms = row.received_ms
         run.last_received_ms = max(run.last_received_ms, row.received_ms)
@@ -137,9 +136,9 @@ class Merge:
         )
         self._inputs[row.input_key] = self._inputs_by_no[row.input_no] = row
         changes.new_inputs.add(row.input_no)
-        changes.custom_values.extend(
+        changes.custom_values += [
             (path, value, row.input_no) for path, value in lookup_values(reading.custom_data)
-        )
+        ]
         for section, value in (("input", reading.input), ("custom_data", reading.custom_data)):
             self._see_fields(section, _names(value))
         return row
@@ -230,6 +229,11 @@ class Merge:
             if row.lost_to is not None:
                 self._uncounted.add(row.seq)
         return self._rows[row.seq]
+
+
+def _lesser(known: str | None, told: str | None) -> str | None:
+    """Of what callbacks told, the least: any choice would do that arrival does not decide."""
+    return known if told is None or (known is not None and known <= told) else told
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ receiver, a burst is acknowledged first and projected after it, since a sender m
 up and a reader can wait; a load that lasts is projected as it comes.
 """
 
+from app.burst import Burst
+
 _CONTENDED_RATIO = 1.3
 _BURST_SHARE = 0.05
-_CAUGHT_UP_S = 0.5
 PAUSE_MAX_S = 3.0
 
 
@@ -16,20 +17,17 @@ class Pace:
 
     def __init__(self, burst_s: float) -> None:
         """`burst_s`: how old an unprojected callback may get before projecting gets its share."""
-        self._burst_s = burst_s
-        self._is_burst_spent = False
+        self._burst = Burst(burst_s)
 
-    def pause_s(self, *, lag_s: float, work_s: float, compute_s: float, cpu_s: float) -> float:
-        """Seconds to rest after a batch.
+    def pause_s(
+        self, *, now_s: float, lag_s: float, work_s: float, compute_s: float, cpu_s: float
+    ) -> float:
+        """Seconds to rest after a batch, at a clock of `now_s`.
 
         `lag_s` is the age of its oldest callback, `work_s` what the batch took, `compute_s`
         and `cpu_s` the wall and processor time of a part of it that never waits for the disk.
         """
-        is_contended = compute_s > cpu_s * _CONTENDED_RATIO
-        if lag_s >= self._burst_s:
-            self._is_burst_spent = True
-        elif lag_s < _CAUGHT_UP_S and not is_contended:
-            self._is_burst_spent = False
-        if not is_contended or self._is_burst_spent:
+        is_spent = self._burst.is_spent(lag_s, now_s)
+        if is_spent or compute_s <= cpu_s * _CONTENDED_RATIO:
             return 0.0
         return min(work_s * (1 - _BURST_SHARE) / _BURST_SHARE, PAUSE_MAX_S)

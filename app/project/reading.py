@@ -1,6 +1,6 @@
 """What one logged callback says, read liberally: a pure function of its body."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Reading:
     """One for each result, in the callback's order."""
     content: bytes | None = None
     """What a replay under another id shares with its original; None without results."""
-    fields: Sequence[tuple[str, ...]] = ()
+    fields: Collection[tuple[str, ...]] = ()
     """The field names of each shape of result, once."""
     note: str | None = None
     """What an operator should know of it: unknown keys, or why it could not be read."""
@@ -85,30 +85,25 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
     input_json, custom_json = canonical(given), canonical(custom_data)
     key = input_key(input_json, custom_json)
     digests = [digest(canonical(result)) for result in results]
-    content = None
+    reading = Reading(logged, run["run_uid"], batch_uid, read_status(run.get("status")))
+    reading.action_name = _text(run.get("action_name"))
+    reading.execution_mode = _text(run.get("execution_mode"))
+    reading.scheduled_run_uid = _text(run.get("scheduled_run_uid"))
+    reading.input_key = key
+    reading.input, reading.input_json = given, input_json
+    reading.custom_data, reading.custom_json = custom_data, custom_json
+    reading.error = normalise_error(value.get("error"))
     if digests:
-        content = digest(b"\0".join(((batch_uid or "").encode(), key, *digests)))
-    shapes = {field_names(result) if isinstance(result, dict) else ("value",) for result in results}
-    unknown = sorted(value.keys() - _KNOWN_KEYS - {found_at})
-    return Reading(
-        logged=logged,
-        run_uid=run["run_uid"],
-        batch_uid=batch_uid,
-        status=read_status(run.get("status")),
-        action_name=_text(run.get("action_name")),
-        execution_mode=_text(run.get("execution_mode")),
-        scheduled_run_uid=_text(run.get("scheduled_run_uid")),
-        input_key=key,
-        input=given,
-        input_json=input_json,
-        custom_data=custom_data,
-        custom_json=custom_json,
-        error=normalise_error(value.get("error")),
-        digests=digests,
-        content=content,
-        fields=tuple(shapes),
-        note="unknown keys: " + ", ".join(unknown)[:_TEXT_MAX] if unknown else None,
-    )
+        reading.digests = digests
+        reading.content = digest(b"\0".join(((batch_uid or "").encode(), key, *digests)))
+        reading.fields = {
+            field_names(result) if isinstance(result, dict) else ("value",) for result in results
+        }
+    unknown = value.keys() - _KNOWN_KEYS
+    unknown.discard(found_at)
+    if unknown:
+        reading.note = "unknown keys: " + ", ".join(sorted(unknown))[:_TEXT_MAX]
+    return reading
 
 
 def _text(value: Json) -> str | None:

@@ -25,6 +25,12 @@ Error: type[Exception] = driver.Error
 OperationalError: type[Exception] = driver.OperationalError
 SQLITE_VERSION: str = driver.sqlite_version
 
+# Of these types the driver would first ask, for every single value, whether somebody else
+# can adapt it: a microsecond each, most of what writing a row takes.
+driver.register_adapter(bytes, bytes)
+driver.register_adapter(bool, int)
+driver.register_adapter(type(None), lambda none: none)
+
 BUSY_TIMEOUT_S = 2.0
 """How long a statement waits for a lock that another process holds."""
 
