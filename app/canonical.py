@@ -108,3 +108,16 @@ def _dumps_exactly(value: Json, *, sort_keys: bool) -> bytes:
 def digest(data: bytes) -> bytes:
     """16 bytes that stand for `data`: SHA-256, cut (128 bits leave no room for accidents)."""
     return hashlib.sha256(data).digest()[:16]
+
+
+def same_content(one: bytes, other: bytes) -> bool:
+    """Whether two bodies say the same, however they are spelled."""
+    return one == other or comparable(one) == comparable(other)
+
+
+def comparable(body: bytes) -> bytes:
+    """What all spellings of a body share."""
+    try:
+        return canonical(parse(body))
+    except (ValueError, RecursionError):  # at the limit of nesting: only the same bytes compare
+        return body

@@ -11,7 +11,7 @@ DEPTH_MAX = 16
 """Objects nested deeper than this stay whole, as lists do."""
 
 VALUE_LENGTH_MAX = 200
-"""Longer values of custom_data cannot be looked up by."""
+"""Longer paths and values of custom_data cannot be looked up by."""
 
 VALUES_MAX = 64
 """Values of one custom_data that can be looked up by; the rest is kept, but not indexed."""
@@ -46,6 +46,8 @@ def lookup_values(custom_data: Json) -> list[tuple[str, str]]:
         return [("", text)] if (text := _lookup_text(custom_data)) is not None else []
     pairs: dict[tuple[str, str], None] = {}
     for path, value in flatten(custom_data):
+        if len(path) > VALUE_LENGTH_MAX:
+            continue
         for item in value if isinstance(value, list) else (value,):
             text = _lookup_text(item)
             if text is not None:
@@ -57,7 +59,7 @@ def lookup_values(custom_data: Json) -> list[tuple[str, str]]:
 
 def _lookup_text(value: Json) -> str | None:
     if value.__class__ is str:
-        return value if len(value) <= VALUE_LENGTH_MAX else None  # type: ignore[no-any-return]
+        return value if len(value) <= VALUE_LENGTH_MAX else None
     if value is None or isinstance(value, (dict, list)):
         return None
     return canonical(value).decode()

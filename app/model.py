@@ -34,7 +34,9 @@ _STRENGTH = {status: strength for strength, status in enumerate(RUN_STATUSES)}
 
 def read_status(value: Json) -> str | None:
     """A status as Edges spells it, upper case; None where there is none. Unknown ones are kept."""
-    return value.strip().upper()[:40] or None if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return value.strip().upper()[:40].replace("\0", "?") or None
 
 
 def run_status(seen: Iterable[str]) -> str:
@@ -112,13 +114,20 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
 
 
+class RunId(NamedTuple):
+    """How a store finds a run."""
+
+    no: int
+    """The run's number in this store, for the life of the log; 0 where runs go by uid alone."""
+    uid: str
+
+
 class Logged(NamedTuple):
     """One callback as the log holds it."""
 
     seq: int
-    """Place in the log: unique, rising in order of arrival."""
-    run_no: int
-    """The run's number in this store; stable for the life of the log."""
+    """Place in the run's log: unique within the run, rising in order of arrival."""
+    run: RunId
     key: str
     body: bytes
     received_ms: int
@@ -158,6 +167,8 @@ def results_of(value: dict[str, Json], result_keys: Sequence[str]) -> tuple[str 
 
 # -------------------------------------------------------------------- errors
 
+LABEL_LENGTH_MAX = 200
+
 RETRYABLE_LABELS = frozenset(
     {"STATUS_429", "LK_ERROR", "LK_524", "GENERIC_ERROR", "NO_DATA_LOADED", "LIMIT_REACHED"}
 )
@@ -179,7 +190,7 @@ def normalise_error(raw: Json) -> dict[str, Json] | None:
         return next((raw[name] for name in names if raw.get(name) is not None), None)
 
     label = first("error_label", "label", "code", "name")
-    label = str(label) if label is not None else "UNKNOWN"
+    label = str(label)[:LABEL_LENGTH_MAX].replace("\0", "?") if label is not None else "UNKNOWN"
     params = first("params", "validation_errors")
     return {
         "label": label,

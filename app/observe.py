@@ -43,7 +43,7 @@ PROJECTION_LAG_SECONDS = Gauge(
     registry=REGISTRY,
 )
 DATABASE_BYTES = Gauge(
-    "edges_collector_database_bytes", "Size of the files.", ["file"], registry=REGISTRY
+    "edges_collector_database_bytes", "Size on disk.", ["part"], registry=REGISTRY
 )
 QUARANTINED = Gauge("edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY)
 

@@ -21,15 +21,12 @@ from app.generated_secrets import ADMIN_KEY_FILE, INGEST_TOKEN_FILE, Secret, kep
 from app.log.backpressure import Backpressure
 from app.log.group_commit import GroupCommit
 from app.memory import spare_the_garbage_collector
-from app.model import Arrival, Outcome, Quarantined
+from app.model import Outcome
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
 from app.settings import Settings
-from app.store.sqlite.driver import SQLITE_VERSION, Error
-from app.store.sqlite.log import SqliteLogWriter
-from app.store.sqlite.projection import SqliteProjection
-from app.store.sqlite.reader import SqliteReader
-from app.store.sqlite.thread import StoreThread
+from app.store.database import store_of
+from app.store.protocol import StoreUnavailableError
 from app.supervisor import WorkerSupervisor
 
 log = structlog.get_logger("service")
@@ -52,20 +49,16 @@ class Collector:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.ingest_token = self._secret(settings.ingest_token, INGEST_TOKEN_FILE)
         self.admin_key = self._secret(settings.admin_key, ADMIN_KEY_FILE)
-        self._writer = SqliteLogWriter(
-            settings.log_path, checkpoint_bytes=settings.checkpoint_bytes
-        )
-        SqliteProjection(settings.projection_path).close()  # makes and migrates it
-        self._thread = StoreThread("log-writer")
-        self._reader = SqliteReader(settings.log_path, settings.projection_path)
         self._worker = WorkerSupervisor(settings)
-        self._commits = GroupCommit(self._append, after_commit=self._after_commit)
+        self._store = store_of(settings, on_news=self._worker.wake)
+        self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self.endpoint = CallbackEndpoint(
             create_api(self._resources(), admin_key=self.admin_key.value),
             commits=self._commits,
-            quarantine=self._quarantine,
+            quarantine=self._store.quarantine,
             token=self.ingest_token.value,
             body_bytes_max=settings.max_body_bytes,
+            is_receiving=settings.role != "work",
         )
 
     def _secret(self, given: object, name: str) -> Secret:
@@ -74,17 +67,15 @@ class Collector:
 
     def _resources(self) -> Resources:
         return Resources(
-            reader=self._reader,
+            store=self._store,
             result_keys=self.settings.result_keys,
-            store_callback=self._store_callback,
-            release=self._release,
-            seqs=self._seqs,
+            store_callback=self._commits.submit,
             waiting=lambda: self._commits.waiting,
             is_draining=lambda: self.is_draining,
             worker_state=lambda: self._worker.state,
+            is_projecting=self.settings.role != "receive",
             is_reconciling=False,
             ready_lag_s=self.settings.ready_lag_s,
-            files={"log": self.settings.log_path, "projection": self.settings.projection_path},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,14 +85,15 @@ class Collector:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything behind the application, from the first request to after the last."""
-        await self._reader.open()
+        await self._store.open()
         self._commits.start()
-        self._worker.start()
+        if self.settings.role != "receive":
+            self._worker.start()
         balancing = asyncio.create_task(self._balance(), name="backpressure")
         log.info(
             "started",
             version=__version__,
-            sqlite=SQLITE_VERSION,
+            database=self._store.description,
             data_dir=str(self.settings.data_dir),
             reconciliation="off" if self.settings.edges_api_key is None else "on",
         )
@@ -111,28 +103,22 @@ class Collector:
             balancing.cancel()
             await self._commits.stop()
             await self._worker.stop()
-            await self._reader.close()
-            await self._thread.close(self._writer.close)
+            await self._store.close()
             log.info("stopped")
 
     async def _balance(self) -> None:
         """Hold back commits while the worker cannot keep up with them."""
         backpressure = Backpressure(self.settings.projection_burst_s)
-        while not self.settings.projection_paused:
+        while self.settings.role == "all" and not self.settings.projection_paused:
             await asyncio.sleep(BALANCE_S)
             try:
-                lag = await self._reader.lag(time_ns() // 1_000_000)
-            except Error as error:
+                lag = await self._store.reader.lag(time_ns() // 1_000_000)
+            except StoreUnavailableError as error:
                 log.warning("the lag is unknown", reason=str(error))
                 continue
             is_working, _ = self._worker.state
             share = backpressure.rest_share(lag.age_s, asyncio.get_running_loop().time())
             self._commits.rest_share = share if is_working else 0.0
-
-    # ----------------------------------------------------- the log's own thread
-
-    async def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
-        return await self._thread.run(self._writer.append, arrivals)
 
     async def _after_commit(self, outcomes: Sequence[Outcome]) -> None:
         observe.COMMITS.inc()
@@ -141,20 +127,7 @@ class Collector:
         for outcome in Outcome:
             observe.OUTCOMES[outcome].inc(outcomes.count(outcome))
         self._worker.wake()
-        if self._writer.is_upkeep_due():
-            await self._thread.run(self._writer.keep_up)
-
-    async def _quarantine(self, item: Quarantined) -> str:
-        return await self._thread.run(self._writer.quarantine, item)
-
-    async def _release(self, quarantine_id: str) -> bool:
-        return await self._thread.run(self._writer.release, quarantine_id)
-
-    async def _seqs(self, run_uid: str, key: str) -> list[int]:
-        return await self._thread.run(self._writer.seqs, run_uid, key)
-
-    async def _store_callback(self, arrival: Arrival) -> Outcome:
-        return await self._commits.submit(arrival)
+        await self._store.after_commit()
 
 
 class Server(uvicorn.Server):

@@ -8,9 +8,9 @@ the file that `COLLECTOR_<NAME>_FILE` names), else a configuration file (TOML, n
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 PREFIX = "COLLECTOR_"
 MIB = 1024 * 1024
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 class Settings(BaseSettings):
@@ -35,8 +36,18 @@ class Settings(BaseSettings):
     ] = Path("data")
     database_url: Annotated[
         str | None,
-        Field(description="`sqlite:///PATH`. Default: `collector.db` in the data folder."),
+        Field(
+            description="`sqlite:///PATH`, or `postgresql://USER@HOST/DATABASE` for several"
+            " replicas. Default: `collector.db` in the data folder."
+        ),
     ] = None
+    role: Annotated[
+        Literal["all", "receive", "work"],
+        Field(
+            description="`receive`: takes callbacks, projects none; `work`: the other way round;"
+            " both need PostgreSQL. The API answers in every role."
+        ),
+    ] = "all"
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")] = (
         8080
@@ -103,13 +114,28 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_known_database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("sqlite:///"):
-            raise ValueError("only sqlite:///PATH is supported by this version")
+        if value is not None and not value.startswith(("sqlite:///", *_POSTGRES)):
+            raise ValueError("give sqlite:///PATH or postgresql://USER@HOST/DATABASE")
         return value
+
+    @model_validator(mode="after")
+    def _role_needs_postgres(self) -> Self:
+        if self.role != "all" and self.postgres_url is None:
+            raise ValueError(
+                f"COLLECTOR_ROLE={self.role} needs COLLECTOR_DATABASE_URL=postgresql://…:"
+                " SQLite belongs to one process, which does it all"
+            )
+        return self
+
+    @property
+    def postgres_url(self) -> str | None:
+        """The address of PostgreSQL; None where the store is SQLite."""
+        url = self.database_url
+        return url if url is not None and url.startswith(_POSTGRES) else None
 
     @property
     def log_path(self) -> Path:
-        """The SQLite file that holds the log."""
+        """The file that holds the log, where the store is SQLite."""
         if self.database_url is not None:
             return Path(self.database_url.removeprefix("sqlite:///"))
         return self.data_dir / "collector.db"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from uuid import uuid4
 
 import structlog
 
@@ -25,6 +26,8 @@ class WorkerSupervisor:
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._failures = 0
+        # One name for all that follow each other: the next one goes on with what the last had.
+        self._worker_name = str(uuid4())
 
     @property
     def state(self) -> tuple[bool, str]:
@@ -57,7 +60,11 @@ class WorkerSupervisor:
             loop = asyncio.get_running_loop()
             started = loop.time()
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "app.worker", stdin=asyncio.subprocess.PIPE
+                sys.executable,
+                "-m",
+                "app.worker",
+                self._worker_name,
+                stdin=asyncio.subprocess.PIPE,
             )
             self._process = process
             if process.stdin is not None:

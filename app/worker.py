@@ -1,6 +1,7 @@
 """The worker process: projects what the receiver logged, until its lifeline is cut.
 
-Started by the service with the settings as the first line on standard input. Each
+Started by the service with a name under which it leases its work (that of the worker
+before it, if that one ended) and the settings as the first line on standard input. Each
 further line says that there is something new; the end of the input says to stop, also
 when the service was killed. A process of its own, since projecting is computing, and
 would take the interpreter away from the event loop that acknowledges.
@@ -20,8 +21,8 @@ from app.observe import configure_logging
 from app.project.pace import Pace
 from app.project.projector import Projector
 from app.settings import Settings
-from app.store.sqlite.log_reader import SqliteLogReader
-from app.store.sqlite.projection import SqliteProjection
+from app.store.database import opened_for_work
+from app.store.protocol import StoreUnavailableError
 
 POLL_S = 1.0
 """How long to wait for a wake-up before looking anyway."""
@@ -60,16 +61,22 @@ class Lifeline:
             self.wait(0)
 
 
-def work(settings: Settings, lifeline: Lifeline) -> None:
+def work(settings: Settings, name: str, lifeline: Lifeline) -> None:
     """Project until the lifeline is cut."""
-    reader = SqliteLogReader(settings.log_path)
-    projection = SqliteProjection(settings.projection_path)
-    projector = Projector(reader, projection, settings.result_keys)
+    with opened_for_work(settings, name) as store:
+        _project(settings, Projector(store.log, store.projection, settings.result_keys), lifeline)
+
+
+def _project(settings: Settings, projector: Projector, lifeline: Lifeline) -> None:
     pace = Pace(settings.projection_burst_s)
-    log.info("projecting", next_seq=projection.next_seq())
+    log.info("projecting")
     while not lifeline.is_cut:
         started = perf_counter()
-        done = None if settings.projection_paused else projector.project_batch()
+        try:
+            done = None if settings.projection_paused else projector.project_batch()
+        except StoreUnavailableError as error:
+            log.warning("the projection waits for the database", reason=str(error))
+            done = None
         if done is None:
             lifeline.wait(POLL_S)
             continue
@@ -83,8 +90,6 @@ def work(settings: Settings, lifeline: Lifeline) -> None:
         )
         # A small batch waits a little for company.
         lifeline.rest(max(pause_s, LINGER_S if done.callbacks < SMALL_BATCH else 0.0))
-    projection.close()
-    reader.close()
 
 
 def _first_line() -> bytes:
@@ -106,7 +111,7 @@ def main() -> None:
     configure_logging(settings.log_level, settings.log_format)
     allow_deep_nesting()
     spare_the_garbage_collector()
-    work(settings, Lifeline())
+    work(settings, sys.argv[1], Lifeline())
 
 
 if __name__ == "__main__":

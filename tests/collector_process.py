@@ -22,13 +22,13 @@ class CollectorProcess:
 
     def __init__(
         self,
-        data_dir: Path,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str],
         preexec: Callable[[], None] | None = None,
         *,
         with_secrets: bool = True,
     ) -> None:
-        self.data_dir = data_dir
+        self.env = env
+        self.data_dir = data_dir = Path(env["COLLECTOR_DATA_DIR"])
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.log_path = data_dir.parent / f"collector-{self.port}.log"
@@ -41,11 +41,10 @@ class CollectorProcess:
                 stderr=log,
                 env={
                     **kept,
-                    "COLLECTOR_DATA_DIR": str(data_dir),
                     "COLLECTOR_PORT": str(self.port),
                     "COLLECTOR_DRAIN_S": "0.3",
                     **(secrets if with_secrets else {}),
-                    **(env or {}),
+                    **env,
                 },
                 preexec_fn=preexec,  # noqa: PLW1509 - it only sets a limit
             )

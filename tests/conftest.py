@@ -1,11 +1,12 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share. Those with a collector run once for each store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.collector_process import CollectorProcess
+from tests.databases import KINDS, fresh_database
 
 
 @pytest.fixture
@@ -13,14 +14,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """The environment of a collector with an empty database of its own."""
+    with fresh_database(request.param, tmp_path / "data") as env:
+        yield env
+
+
 @pytest.fixture
-def start_collector(tmp_path: Path) -> Iterator[Callable[..., CollectorProcess]]:
-    """Starts real servers, by default all on the same data folder, and ends them after the test."""
+def start_collector(database: Mapping[str, str]) -> Iterator[Callable[..., CollectorProcess]]:
+    """Starts real servers, all on the same database, and ends them after the test."""
     started: list[CollectorProcess] = []
 
-    def start(**options: object) -> CollectorProcess:
-        options.setdefault("data_dir", tmp_path / "data")
-        process = CollectorProcess(**options)  # type: ignore[arg-type]
+    def start(env: Mapping[str, str] | None = None, **options: object) -> CollectorProcess:
+        process = CollectorProcess({**database, **(env or {})}, **options)  # type: ignore[arg-type]
         started.append(process)
         return process.wait_until_ready()
 
@@ -29,15 +36,22 @@ def start_collector(tmp_path: Path) -> Iterator[Callable[..., CollectorProcess]]
         process.kill()
 
 
-@pytest.fixture(scope="module")
-def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+@pytest.fixture(scope="module", params=KINDS)
+def shared_collector(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CollectorProcess]:
     """One real server for tests that keep to runs of their own."""
-    process = CollectorProcess(tmp_path_factory.mktemp("shared") / "data").wait_until_ready()
-    yield process
-    process.kill()
+    with fresh_database(request.param, tmp_path_factory.mktemp("shared") / "data") as env:
+        process = CollectorProcess(env).wait_until_ready()
+        yield process
+        process.kill()
 
 
 @pytest.fixture
 def collector(start_collector: Callable[..., CollectorProcess]) -> CollectorProcess:
-    """A real server on an empty folder."""
+    """A real server on an empty database."""
     return start_collector()
+
+
+sqlite_only = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what the other store has no counterpart of, such as files."""

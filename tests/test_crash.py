@@ -12,6 +12,7 @@ import pytest
 
 from tests.callbacks import sent
 from tests.collector_process import TOKEN, CollectorProcess
+from tests.conftest import sqlite_only
 
 SENDERS = 6
 RUNS = ("run-a", "run-b")
@@ -130,6 +131,7 @@ def test_a_worker_killed_in_the_projection_carries_on(
     check(collector, load.acknowledged, set(load.sent))
 
 
+@sqlite_only
 def test_killed_while_checkpointing_nothing_is_lost(
     start_collector: Callable[..., CollectorProcess], tmp_path: Path
 ) -> None:
@@ -164,6 +166,7 @@ def test_sigterm_drains_and_ends_with_0(
     check(start_collector(), load.acknowledged, set(load.sent))
 
 
+@sqlite_only
 def test_a_full_disk_gives_503_and_what_was_acknowledged_stays(
     start_collector: Callable[..., CollectorProcess],
 ) -> None:

@@ -55,7 +55,9 @@ def test_secrets_are_not_shown() -> None:
 
 def test_generated_secrets_are_kept_privately_and_shown_once(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    first = CollectorProcess(folder, with_secrets=False).wait_until_ready()
+    first = CollectorProcess(
+        {"COLLECTOR_DATA_DIR": str(folder)}, with_secrets=False
+    ).wait_until_ready()
     first.kill()
     tokens = {}
     for name in ("ingest-token", "admin-key"):
@@ -65,7 +67,9 @@ def test_generated_secrets_are_kept_privately_and_shown_once(tmp_path: Path) -> 
         assert len(tokens[name]) >= 40
         assert first.log.count(tokens[name]) == 1
     assert folder.stat().st_mode & 0o777 == 0o700
-    again = CollectorProcess(folder, with_secrets=False).wait_until_ready()
+    again = CollectorProcess(
+        {"COLLECTOR_DATA_DIR": str(folder)}, with_secrets=False
+    ).wait_until_ready()
     answer = again.http.get(
         "/api/v1/runs", headers={"Authorization": f"Bearer {tokens['admin-key']}"}
     )

@@ -44,7 +44,7 @@ async def run_callbacks(request: Request) -> Response:
     given = parameters.text("cursor")
     after = cursor.decode("callbacks", given, (int,))[0] if given else 0
     reader = resources_of(request).reader
-    views = await reader.callbacks(run.run_no, after_seq=after, limit=limit + 1)
+    views = await reader.callbacks(run.run_uid, after_seq=after, limit=limit + 1)
     next_cursor = None
     if len(views) > limit:
         next_cursor = cursor.encode("callbacks", (views[limit - 1].seq,))
@@ -55,13 +55,13 @@ async def raw_callback(request: Request) -> Response:
     """A body as it was received; `?seq=` picks one of several under the same id."""
     parameters = Parameters(request, ("seq",))
     run_uid, key = request.path_params["run_uid"], request.path_params["callback_ref_uid"]
-    seqs = await resources_of(request).seqs(run_uid, key)
+    seqs = await resources_of(request).store.seqs(run_uid, key)
     wanted = parameters.number("seq")
     if wanted is not None:
         seqs = [seq for seq in seqs if seq == wanted]
     if not seqs:
         raise not_found(f"callback {key} of run {run_uid}")
-    body = await resources_of(request).reader.raw(seqs[0])
+    body = await resources_of(request).reader.raw(run_uid, seqs[0])
     # Never shown as a page: it is whatever the sender sent.
     headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
     return Response(body, headers=headers, media_type="application/json")

@@ -1,8 +1,6 @@
 """Health: alive, ready and why not, and the metrics."""
 
-import asyncio
 import time
-from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -11,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from app import observe
 from app.api.pages import answer
 from app.api.resources import Resources, resources_of
-from app.store.sqlite.driver import Error
+from app.store.protocol import StoreUnavailableError
 from app.store.views import Lag
 
 
@@ -29,7 +27,9 @@ async def readyz(request: Request) -> Response:
             not resources.is_draining(),
             "draining before the end" if resources.is_draining() else "requests are taken",
         ),
-        "worker": resources.worker_state(),
+        "worker": resources.worker_state()
+        if resources.is_projecting
+        else (True, "none: this replica only receives"),
         **await _store_checks(resources),
     }
     is_ready = all(ok for ok, _ in checks.values())
@@ -43,9 +43,10 @@ async def readyz(request: Request) -> Response:
 async def _store_checks(resources: Resources) -> dict[str, tuple[bool, str]]:
     try:
         lag = await _lag(resources)
-    except Error as error:
-        return {"store": (False, f"the database cannot be read: {error}")}
-    is_behind = lag.age_s > resources.ready_lag_s
+    except StoreUnavailableError as error:
+        return {"store": (False, str(error))}
+    # A replica that only receives is of use however far the workers of others are behind.
+    is_behind = resources.is_projecting and lag.age_s > resources.ready_lag_s
     waiting = f"{lag.callbacks} callbacks wait, the oldest for {lag.age_s:.1f} s"
     edges = (
         "on"
@@ -68,17 +69,9 @@ async def metrics(request: Request) -> Response:
     observe.PROJECTION_LAG_SECONDS.set(lag.age_s)
     observe.QUARANTINED.set(await resources.reader.quarantine_size())
     observe.LOG_WAITING.set(resources.waiting())
-    for name, path in resources.files.items():
-        observe.DATABASE_BYTES.labels(name).set(await asyncio.to_thread(_bytes, path))
+    for part, size in (await resources.store.sizes()).items():
+        observe.DATABASE_BYTES.labels(part).set(size)
     return Response(generate_latest(observe.REGISTRY), media_type=CONTENT_TYPE_LATEST)
-
-
-def _bytes(path: Path) -> int:
-    """Size of a database with its write-ahead log."""
-    sizes = [
-        part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists()
-    ]
-    return sum(sizes)
 
 
 async def _lag(resources: Resources) -> Lag:

@@ -27,13 +27,13 @@ async def run_inputs(request: Request) -> Response:
     writer = chosen_format(request, parameters)
     if writer is not None:
         shape = chosen_shape(parameters, writer)
-        columns = input_columns(await reader.fields([run.run_no]))
-        content = inputs_file(reader, run, chosen, writer(columns), shape=shape)
+        columns = input_columns(await reader.fields([run.run_uid]))
+        content = inputs_file(reader, run.run_uid, chosen, writer(columns), shape=shape)
         return download(content, writer, f"inputs-{run.run_uid}")
     limit = parameters.limit()
     given = parameters.text("cursor")
     after = cursor.decode("inputs", given, (bytes,))[0] if given else b""
-    views = await reader.inputs(run.run_no, chosen, after=after, limit=limit + 1)
+    views = await reader.inputs(run.run_uid, chosen, after=after, limit=limit + 1)
     next_cursor = None
     if len(views) > limit:
         next_cursor = cursor.encode("inputs", (views[limit - 1].input_key,))

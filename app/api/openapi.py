@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 from app import __version__
 from app.api import callbacks, inputs, quarantine, results, runs, schema
 from app.export.formats import FORMATS
-from app.store.sqlite.reader import RUN_SORTS
+from app.store.views import RUN_SORTS
 
 _MODELS: tuple[type[BaseModel], ...] = (
     schema.CallbackAnswer,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.canonical import Json, dumps
 from app.store.cursor import CursorError
-from app.store.protocol import LogUnavailableError
+from app.store.protocol import StoreUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -82,10 +82,10 @@ async def on_bad_cursor(request: Request, error: Exception) -> Response:
 
 
 async def on_unavailable(request: Request, error: Exception) -> Response:
-    """Answer when the store cannot write."""
+    """Answer when the store cannot be read or written."""
     log.error("store unavailable", path=request.url.path, reason=str(error))
     headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return problem(503, "The store cannot take it now", "try again later", headers)
+    return problem(503, "The store cannot answer now", "try again later", headers)
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
@@ -100,6 +100,6 @@ HANDLERS = {
     ProblemError: on_problem,
     HTTPException: on_http_exception,
     CursorError: on_bad_cursor,
-    LogUnavailableError: on_unavailable,
+    StoreUnavailableError: on_unavailable,
     Exception: on_failure,
 }

@@ -67,7 +67,7 @@ async def reprocess(request: Request) -> Response:
             quarantine_id=quarantine_id,
         ) from None
     outcome = await resources.store_callback(Arrival(ids.run_uid, ids.key, body, view.received_ms))
-    await resources.release(quarantine_id)  # only now: a crash in between leaves a duplicate
+    await resources.store.release(quarantine_id)  # only now: a crash in between leaves a duplicate
     return answer(
         {
             "status": outcome,
@@ -81,7 +81,7 @@ async def delete_quarantined(request: Request) -> Response:
     """Drop an entry for good."""
     Parameters(request, ())
     quarantine_id = request.path_params["quarantine_id"]
-    if not await resources_of(request).release(quarantine_id):
+    if not await resources_of(request).store.release(quarantine_id):
         raise not_found(f"entry {quarantine_id} in quarantine")
     return Response(status_code=204)
 

@@ -1,14 +1,13 @@
 """What the API's handlers work with, handed over by the service that wires it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.requests import Request
 
 from app.api.problems import not_found
 from app.model import Arrival, Outcome
-from app.store.sqlite.reader import SqliteReader
+from app.store.protocol import Reader, Store
 from app.store.views import RunView
 
 
@@ -16,23 +15,24 @@ from app.store.views import RunView
 class Resources:
     """Shared by all requests; each handler finds it with `resources_of`."""
 
-    reader: SqliteReader
+    store: Store
     result_keys: tuple[str, ...]
     store_callback: Callable[[Arrival], Awaitable[Outcome]]
     """Log a callback; returns once it is durable."""
-    release: Callable[[str], Awaitable[bool]]
-    """Drop an entry of the quarantine."""
-    seqs: Callable[[str, str], Awaitable[list[int]]]
-    """Where the log has the callback of a run uid and key, and those that conflict with it."""
     waiting: Callable[[], int]
     """How many callbacks wait for the disk."""
     is_draining: Callable[[], bool]
     worker_state: Callable[[], tuple[bool, str]]
     """Whether the worker runs, and a sentence about it."""
+    is_projecting: bool
+    """Whether this replica has a worker."""
     is_reconciling: bool
     ready_lag_s: float
-    files: Mapping[str, Path]
-    """The database files by name."""
+
+    @property
+    def reader(self) -> Reader:
+        """The store's reading side."""
+        return self.store.reader
 
 
 def resources_of(request: Request) -> Resources:

@@ -61,21 +61,20 @@ async def _answer(
     request: Request, parameters: Parameters, runs: RunFilter, chosen: ResultFilter
 ) -> Response:
     resources = resources_of(request)
-    before_seq = await resources.reader.next_seq()
     writer = chosen_format(request, parameters)
     if writer is None:
-        return await _page(request, parameters, runs, chosen, before_seq)
+        return await _page(request, parameters, runs, chosen)
     shape = chosen_shape(parameters, writer)
-    run_nos = [run.run_no async for run in _runs(resources, runs)] if shape == "flat" else []
-    columns = result_columns(await resources.reader.fields(run_nos))
+    # Before the columns: what comes in later, with fields of its own, is left out.
+    snapshots = [run.snapshot async for run in _runs(resources, runs)]
+    columns = result_columns(await resources.reader.fields([run.run_uid for run in snapshots]))
     content = results_file(
         resources.reader,
-        _runs(resources, runs),
+        snapshots,
         chosen,
         resources.result_keys,
         writer(columns),
         shape=shape,
-        before_seq=before_seq,
     )
     one = runs.run_uids[0] if len(runs.run_uids) == 1 else "merged"
     return download(content, writer, f"results-{one}")
@@ -86,7 +85,6 @@ async def _page(
     parameters: Parameters,
     runs: RunFilter,
     chosen: ResultFilter,
-    before_seq: int,
 ) -> Response:
     resources = resources_of(request)
     limit = parameters.limit()
@@ -98,10 +96,9 @@ async def _page(
     async for run in _runs(resources, runs, from_uid=after_run):
         async for portion in results(
             resources.reader,
-            run,
+            run.snapshot,
             chosen,
             resources.result_keys,
-            before_seq=before_seq,
             after=after if run.run_uid == after_run else START,
             limit=limit - len(found) + 1,
         ):

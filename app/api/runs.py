@@ -8,8 +8,7 @@ from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
 from app.export.records import Record, timestamp
 from app.store import cursor
-from app.store.sqlite.reader import RUN_SORTS
-from app.store.views import RunFilter, RunView
+from app.store.views import RUN_SORTS, RunFilter, RunView
 
 LIST_PARAMETERS = (
     "status",
@@ -59,7 +58,7 @@ async def list_runs(request: Request) -> Response:
     parameters = Parameters(request, LIST_PARAMETERS)
     sort = parameters.choice("sort", RUN_SORTS) or "-created"
     given = parameters.text("cursor")
-    after = cursor.decode(f"runs:{sort}", given, (int, int)) if given else None
+    after = cursor.decode(f"runs:{sort}", given, (int, str)) if given else None
     limit = parameters.limit()
     runs = await resources_of(request).reader.runs(
         RunFilter(
@@ -78,7 +77,7 @@ async def list_runs(request: Request) -> Response:
     if len(runs) > limit:
         last = runs[limit - 1]
         time_ms = last.first_received_ms if sort.endswith("created") else last.last_received_ms
-        next_cursor = cursor.encode(f"runs:{sort}", (time_ms, last.run_no))
+        next_cursor = cursor.encode(f"runs:{sort}", (time_ms, last.run_uid))
     return page(request, [run_record(run) for run in runs[:limit]], next_cursor)
 
 

@@ -13,8 +13,8 @@ from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
 from app.cli.settings import load_settings
 from app.project.rebuild import rebuild as rebuild_projection
-from app.store.protocol import SchemaError
-from app.store.sqlite.driver import OperationalError
+from app.store.database import opened_for_rebuild
+from app.store.protocol import NoLogError, StoreError
 
 
 def rebuild(
@@ -29,8 +29,6 @@ def rebuild(
     Example: edges-collector rebuild --data-dir ./data
     """
     settings = load_settings(**({} if data_dir is None else {"data_dir": data_dir}))
-    if not settings.log_path.exists():
-        fail(f"there is no log at {settings.log_path}; COLLECTOR_DATA_DIR says where it is", code=2)
     allow_deep_nesting()
     columns = (
         TextColumn("rebuilding"),
@@ -42,14 +40,14 @@ def rebuild(
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("rebuild", total=None)
         try:
-            done = rebuild_projection(
-                settings.log_path,
-                settings.projection_path,
-                settings.result_keys,
-                lambda done, total: progress.update(task, completed=done, total=total),
-            )
-        except (SchemaError, OperationalError) as error:
-            fail(str(error))
+            with opened_for_rebuild(settings) as store:
+                done = rebuild_projection(
+                    store,
+                    settings.result_keys,
+                    lambda done, total: progress.update(task, completed=done, total=total),
+                )
+        except StoreError as error:
+            fail(str(error), code=2 if isinstance(error, NoLogError) else 1)
     if as_json:
         sys.stdout.write(json.dumps({"callbacks": done}) + "\n")
     else:

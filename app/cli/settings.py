@@ -13,6 +13,8 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         lines = [
             f"COLLECTOR_{'__'.join(map(str, part['loc'])).upper()}: {part['msg']}"
+            if part["loc"]
+            else part["msg"]
             for part in error.errors()
         ]
         fail("these settings cannot be used:\n  " + "\n  ".join(lines), code=2)

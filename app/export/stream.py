@@ -5,7 +5,7 @@ the event loop goes on acknowledging callbacks meanwhile.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
 from app.export.formats import Shape, Writer
@@ -27,7 +27,7 @@ from app.store.views import (
     InputView,
     ResultFilter,
     ResultPosition,
-    RunView,
+    RunSnapshot,
 )
 
 PORTION_CALLBACKS = 256
@@ -38,15 +38,12 @@ PORTION_INPUTS = 500
 class Reader(Protocol):
     """What an export asks of the store."""
 
-    async def next_seq(self) -> int:
-        """The first seq that is not projected."""
-
-    async def fields(self, run_nos: Sequence[int]) -> dict[str, list[str]]:
+    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
         """Field names by section."""
 
     async def counted_callbacks(
         self,
-        run_no: int,
+        run_uid: str,
         chosen: ResultFilter,
         *,
         before_seq: int,
@@ -57,30 +54,29 @@ class Reader(Protocol):
         """Callbacks with the results that count."""
 
     async def inputs(
-        self, run_no: int, chosen: InputFilter, *, after: bytes, limit: int
+        self, run_uid: str, chosen: InputFilter, *, after: bytes, limit: int
     ) -> list[InputView]:
         """Inputs in export order."""
 
 
 async def results(
     reader: Reader,
-    run: RunView,
+    run: RunSnapshot,
     chosen: ResultFilter,
     result_keys: Sequence[str],
     *,
-    before_seq: int,
     after: ResultPosition = START,
     limit: int | None = None,
 ) -> AsyncIterator[list[Result]]:
-    """The results of a run in export order, in portions; those of callbacks before `before_seq`.
+    """The results of a run in export order, in portions.
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
     """
     while True:
         callbacks = await reader.counted_callbacks(
-            run.run_no,
+            run.run_uid,
             chosen,
-            before_seq=before_seq,
+            before_seq=run.before_seq,
             after=after,
             limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
             bytes_max=PORTION_BYTES,
@@ -104,19 +100,18 @@ def _read(
 
 async def results_file(
     reader: Reader,
-    runs: AsyncIterator[RunView],
+    runs: Iterable[RunSnapshot],
     chosen: ResultFilter,
     result_keys: Sequence[str],
     writer: Writer,
     *,
     shape: Shape,
-    before_seq: int,
 ) -> AsyncIterator[bytes]:
     """A file with the results of `runs`, one after another."""
     make = flat_result if shape == "flat" else result_record
     yield writer.start()
-    async for run in runs:
-        async for portion in results(reader, run, chosen, result_keys, before_seq=before_seq):
+    for run in runs:
+        async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(_written, writer, make, portion)
     yield writer.end()
 
@@ -126,13 +121,13 @@ def _written(writer: Writer, make: Callable[[Result], Record], portion: list[Res
 
 
 async def inputs_file(
-    reader: Reader, run: RunView, chosen: InputFilter, writer: Writer, *, shape: Shape
+    reader: Reader, run_uid: str, chosen: InputFilter, writer: Writer, *, shape: Shape
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run."""
     yield writer.start()
     after = b""
-    while views := await reader.inputs(run.run_no, chosen, after=after, limit=PORTION_INPUTS):
-        records: list[Record] = [input_record(run.run_uid, view) for view in views]
+    while views := await reader.inputs(run_uid, chosen, after=after, limit=PORTION_INPUTS):
+        records: list[Record] = [input_record(run_uid, view) for view in views]
         if shape == "flat":
             records = [flat_input(record) for record in records]
         yield await asyncio.to_thread(writer.rows, records)

@@ -47,7 +47,6 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 # A disk slower than this is worth a short wait for company: for most of those who were there.
 _SLOW_DISK_S = 0.004
 _COMPANY_SHARE = 0.95
-_GATHER_STEP_S = 0.0005
 _RECENT_COMMITS = 16
 
 
@@ -70,6 +69,8 @@ class GroupCommit:
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._wake: asyncio.Future[None] | None = None
+        self._wanted = 1
+        """How many are to wait before the waking is due."""
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
         self._commits_s: deque[float] = deque(maxlen=_RECENT_COMMITS)
@@ -121,25 +122,33 @@ class GroupCommit:
             )
         self._waiting.append((arrival, waiter))
         self._waiting_bytes += size
-        self._poke()
+        if len(self._waiting) >= self._wanted:
+            self._poke()
 
     def _poke(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             if not self._waiting:
                 if self._is_closing:
                     return
-                self._wake = loop.create_future()
-                await self._wake
-                self._wake = None
+                await self._until(1)
             if not self._is_closing:
                 await self._rest()
                 await self._gather()
             await self._commit(self._take())
+
+    async def _until(self, wanted: int, timeout_s: float | None = None) -> None:
+        """Sleep until `wanted` arrivals wait, the time is up, or the log is to end."""
+        loop = asyncio.get_running_loop()
+        self._wake, self._wanted = loop.create_future(), wanted
+        timer = None if timeout_s is None else loop.call_later(timeout_s, self._poke)
+        await self._wake
+        self._wake, self._wanted = None, 1
+        if timer is not None:
+            timer.cancel()
 
     async def _rest(self) -> None:
         if self.rest_share:
@@ -157,9 +166,8 @@ class GroupCommit:
         """
         if self._disk_s < _SLOW_DISK_S:
             return
-        until = perf_counter() + self._disk_s
-        while len(self._waiting) < self._company and perf_counter() < until:
-            await asyncio.sleep(_GATHER_STEP_S)
+        if len(self._waiting) < self._company:
+            await self._until(self._company, timeout_s=self._disk_s)
 
     def _take(self) -> list[Waiting]:
         """The next batch: the oldest arrivals within the bounds, at least one if any waits."""

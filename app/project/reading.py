@@ -64,7 +64,7 @@ def read_callback(logged: Logged, result_keys: Sequence[str]) -> Reading:
         value = parse(logged.body)
         return _read(logged, value, result_keys)
     except (ValueError, TypeError, RecursionError, AttributeError) as error:
-        return Reading(logged, note=f"could not be read: {error}")
+        return Reading(logged, note=_text(f"could not be read: {error}"))
 
 
 def input_key(input_json: bytes, custom_json: bytes) -> bytes:
@@ -102,9 +102,12 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
     unknown = value.keys() - _KNOWN_KEYS
     unknown.discard(found_at)
     if unknown:
-        reading.note = "unknown keys: " + ", ".join(sorted(unknown))[:_TEXT_MAX]
+        reading.note = "unknown keys: " + (_text(", ".join(sorted(unknown))) or '""')
     return reading
 
 
 def _text(value: Json) -> str | None:
-    return value[:_TEXT_MAX] if isinstance(value, str) and value else None
+    """A short text; a store's text may not hold NUL."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:_TEXT_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")

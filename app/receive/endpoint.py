@@ -76,9 +76,12 @@ class CallbackEndpoint:
         quarantine: Callable[[Quarantined], Awaitable[str]],
         token: str,
         body_bytes_max: int,
+        is_receiving: bool = True,
     ) -> None:
+        """Without `is_receiving` every callback is sent away, to a replica that takes it."""
         self.commits = commits
         self.body_bytes_max = body_bytes_max
+        self.is_receiving = is_receiving
         self._app = app
         self._quarantine = quarantine
         self._token = token.encode()
@@ -113,6 +116,12 @@ class CallbackEndpoint:
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: bytes
     ) -> Answer:
         """What to answer; status 0 if nobody waits for an answer."""
+        if not self.is_receiving:
+            return _problem(
+                503,
+                "Not a receiver",
+                "this replica only works (COLLECTOR_ROLE=work): send it to one that receives",
+            )
         if scope["method"] != "POST":
             return _problem(405, "Method not allowed", "callbacks are sent with POST")
         if not self.is_authentic(scope["path"], headers):

@@ -75,10 +75,14 @@ def _read_leniently(body: bytes) -> Ids:
 def _ids(body: bytes, run_uid: str, ref: str | None) -> Ids:
     if not 0 < len(run_uid) <= ID_LENGTH_MAX:
         raise NotACallbackError(f'"run.run_uid" must have 1 to {ID_LENGTH_MAX} characters')
+    if "\0" in run_uid:
+        raise NotACallbackError('"run.run_uid" has a NUL character')
     if ref is None or not ref.strip():
         return Ids(run_uid, None, "body:" + _digest(body))
     if len(ref) > ID_LENGTH_MAX:
         raise NotACallbackError(f'"callback_ref_uid" has over {ID_LENGTH_MAX} characters')
+    if "\0" in ref:
+        raise NotACallbackError('"callback_ref_uid" has a NUL character')
     return Ids(run_uid, ref, ref)
 
 

@@ -88,6 +88,7 @@ class CallbackProtocol(HttpToolsProtocol):
             (url == _PATH or (url.startswith(_PATH + b"/") and b"%" not in url and b"?" not in url))
             and (self.cycle is None or self.cycle.response_complete)  # else it is pipelined
             and not self.flow.write_paused
+            and self.endpoint.is_receiving
             and length.isdigit()
             and int(length) <= self.endpoint.body_bytes_max
             and _UNUSUAL_HEADERS.isdisjoint(headers)

@@ -1,19 +1,38 @@
 """What is derived of a run, as rows that the projection changes and a store keeps."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from app.canonical import Json
+from app.model import Logged, RunId
 
 NO_INPUT = b""
 """The input key of callbacks that name neither an input nor custom_data."""
+
+
+class Claim(NamedTuple):
+    """Callbacks of the log that one worker projects, and no other meanwhile."""
+
+    run: RunId | None
+    """Of this run; None: of all runs, in order of arrival."""
+    from_seq: int
+    before_seq: int | None = None
+    """Where the run's log ended when it was claimed; None: wherever it ends."""
+
+
+class Portion(NamedTuple):
+    """What was read of a claim."""
+
+    callbacks: list[Logged]
+    next_seq: int
+    """Where to go on; not beyond what was claimed."""
 
 
 @dataclass(slots=True)
 class RunRow:
     """The state of a run, as far as its callbacks show it."""
 
-    run_no: int
-    run_uid: str
+    id: RunId
     callbacks: int = 0
     conflicts: int = 0
     results: int = 0

@@ -3,15 +3,25 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+RUN_SORTS = ("created", "-created", "updated", "-updated")
+"""Orders of a list of runs: by the first or the last callback of each; - for newest first."""
+
 CustomFilter = tuple[str, str]
 """A path in custom_data, and the value that is to stand there."""
+
+
+class RunSnapshot(NamedTuple):
+    """A run as an export sees it, whatever comes meanwhile."""
+
+    run_uid: str
+    before_seq: int
+    """Its callbacks from here on are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
     """A run, as it stands."""
 
-    run_no: int
     run_uid: str
     status: str
     completeness: str
@@ -28,6 +38,13 @@ class RunView:
     first_received_ms: int
     last_received_ms: int
     finished_ms: int | None
+    next_seq: int
+    """The first seq of its log that is not projected."""
+
+    @property
+    def snapshot(self) -> RunSnapshot:
+        """What an export that begins now has of it."""
+        return RunSnapshot(self.run_uid, self.next_seq)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Health, metrics and the API's own documents."""
 
 import re
-import sqlite3
 
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,6 +9,7 @@ from app.api.application import ROUTES
 from app.api.openapi import document
 from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
+from tests.databases import locked
 
 
 def test_readiness_gives_a_reason_for_each_check(shared_collector: CollectorProcess) -> None:
@@ -22,11 +22,8 @@ def test_readiness_gives_a_reason_for_each_check(shared_collector: CollectorProc
 
 
 def test_liveness_does_not_ask_the_store(collector: CollectorProcess) -> None:
-    lock = sqlite3.connect(collector.data_dir / "collector.db", isolation_level=None)
-    lock.execute("BEGIN EXCLUSIVE")
-    assert collector.http.get("/healthz").text == "ok\n"
-    lock.execute("ROLLBACK")
-    lock.close()
+    with locked(collector.env):
+        assert collector.http.get("/healthz").text == "ok\n"
 
 
 def test_metrics_count_what_came(collector: CollectorProcess) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
-from app.store.sqlite.driver import connect_writer
+import zstandard
+
 from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
+from tests.databases import replace_quarantined
 
 
 def test_entries_are_listed_with_what_was_wrong(collector: CollectorProcess) -> None:
@@ -33,12 +35,7 @@ def test_what_is_a_callback_now_goes_into_the_log(
     collector = start_collector()
     entry = collector.send(b'{"run": "not yet understood"}').json()["quarantine_id"]
     collector.stop()
-    import zstandard  # noqa: PLC0415
-
-    database = connect_writer(collector.data_dir / "collector.db")
-    frame = zstandard.compress(sent("c1", run="recovered"))
-    database.execute("UPDATE quarantine SET frame = ?", (frame,))
-    database.close()
+    replace_quarantined(collector.env, zstandard.compress(sent("c1", run="recovered")))
     collector = start_collector()
     answer = collector.http.post(f"/api/v1/quarantine/{entry}/reprocess")
     assert answer.json() == {

@@ -225,11 +225,15 @@ MEASURES = {
     "backlog": backlog,
     "exports": exports,
 }
+CALM_S = 6
+"""After a load that lasted, the next one counts as a burst only after a calm; see `app.burst`."""
+
 LONG = ("growth", "backlog", "exports")
 
 
 def _bursts(server: Running, bodies: Bodies, bench: Bench) -> Iterator[float]:
     for _ in range(bench.rounds):
+        time.sleep(CALM_S)
         yield wrk(server.port, bodies, seconds=bench.seconds).rate
         server.catch_up_s()
 

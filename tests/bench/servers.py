@@ -143,7 +143,7 @@ def running(
 
 def _wait_until_up(server: Running) -> None:
     until = time.monotonic() + 60
-    path = "/readyz" if server.kind == "C" else "/"
+    path = "/healthz" if server.kind == "C" else "/"
     while time.monotonic() < until:
         if server.process.poll() is not None:
             raise RuntimeError((server.folder / "server.log").read_text())

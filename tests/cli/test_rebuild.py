@@ -1,18 +1,21 @@
 """`edges-collector rebuild`: the same again, beside a running service or without one."""
 
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from tests.callbacks import RUN, sent
 from tests.collector_process import CollectorProcess
 
 
-def rebuild(data_dir: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app", "rebuild", "--data-dir", str(data_dir), "--json"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def rebuild(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "app", "rebuild", "--json"]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **env}
+    )
 
 
 def view(collector: CollectorProcess) -> tuple[Any, bytes, Any]:
@@ -26,7 +29,7 @@ def test_a_rebuild_beside_a_running_service_changes_nothing(collector: Collector
         collector.send(sent(f"c{number}", row=f"row-{number % 20}", results=({"n": number},)))
     collector.send(sent("c1", row="row-1", results=({"n": 1}, {"n": 2})))
     before = view(collector)
-    done = rebuild(collector.data_dir)
+    done = rebuild(collector.env)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"callbacks": 61}
     assert view(collector) == before
@@ -37,7 +40,7 @@ def test_a_rebuild_beside_a_running_service_changes_nothing(collector: Collector
     assert table.splitlines()[0].startswith("fresh_field,n,")
 
 
-def test_without_a_log_there_is_nothing_to_rebuild(tmp_path: Path) -> None:
-    done = rebuild(tmp_path / "nowhere")
+def test_without_a_log_there_is_nothing_to_rebuild(database: Mapping[str, str]) -> None:
+    done = rebuild(database)
     assert done.returncode == 2
     assert "there is no log" in done.stderr

@@ -3,7 +3,6 @@
 import gzip
 import json
 import socket
-import sqlite3
 import time
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.callbacks import RUN, callback, encoded, new_run, sent
 from tests.collector_process import TOKEN, CollectorProcess
+from tests.databases import locked
 
 BIG = 18_446_744_073_709_551_616  # 2**64
 
@@ -254,14 +254,11 @@ def test_a_sender_that_hangs_up_half_way_leaves_nothing(collector: CollectorProc
 
 
 def test_a_locked_database_gives_503_and_nothing_is_stored(collector: CollectorProcess) -> None:
-    lock = sqlite3.connect(collector.data_dir / "collector.db", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    answer = collector.send(sent("c1"))
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) > 0
-    assert collector.http.get("/healthz").status_code == 200
-    lock.execute("ROLLBACK")
-    lock.close()
+    with locked(collector.env):
+        answer = collector.send(sent("c1"))
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert collector.http.get("/healthz").status_code == 200
     assert collector.send(sent("c1")).json()["status"] == "stored"
 
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from app.model import Arrival, Outcome, Quarantined
+from app.model import Arrival, Logged, Outcome, Quarantined, RunId
 from app.store.protocol import SchemaError
+from app.store.rows import Claim
+from app.store.segments import FRAME_BYTES_MAX
 from app.store.sqlite import key_index
 from app.store.sqlite.driver import connect_writer
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.migrations import migrate
-from app.store.sqlite.segments import FRAME_BYTES_MAX
 
 
 def arrival(key: str, body: bytes = b'{"a":1}', run: str = "run") -> Arrival:
@@ -59,16 +60,19 @@ def test_the_log_reads_back_in_order_of_arrival(writer: SqliteLogWriter, path: P
         sent += batch
         assert set(writer.append(batch)) == {STORED}
     reader = SqliteLogReader(path)
-    seq, found = 1, []
-    while part := reader.read(seq, callbacks_max=17, bytes_max=10**6):
+    seq = 1
+    found: list[Logged] = []
+    while part := reader.read(Claim(None, seq), callbacks_max=17, bytes_max=10**6).callbacks:
         found += part
         seq = part[-1].seq + 1
     assert [one.seq for one in found] == list(range(1, len(sent) + 1))
     assert [(one.key, one.body) for one in found] == [(one.key, one.body) for one in sent]
-    assert reader.callback(7).body == sent[6].body
-    assert reader.next_seq() == len(sent) + 1
-    with pytest.raises(LookupError):
-        reader.callback(len(sent) + 1)
+    run = found[0].run
+    assert reader.callback(run, 7).body == sent[6].body
+    assert reader.size() == len(sent)
+    for missing in ((run, len(sent) + 1), (RunId(run.no, "another"), 7)):
+        with pytest.raises(LookupError):
+            reader.callback(*missing)
     reader.close()
 
 
@@ -76,7 +80,8 @@ def test_a_body_larger_than_a_frame_has_one_to_itself(writer: SqliteLogWriter, p
     bodies = [b"s", b"L" * (FRAME_BYTES_MAX * 3), b"s" * 10]
     writer.append([arrival(str(place), body) for place, body in enumerate(bodies)])
     reader = SqliteLogReader(path)
-    assert [one.body for one in reader.read(1, callbacks_max=9, bytes_max=10**9)] == bodies
+    found = reader.read(Claim(None, 1), callbacks_max=9, bytes_max=10**9).callbacks
+    assert [one.body for one in found] == bodies
     reader.close()
 
 

@@ -14,11 +14,11 @@ import orjson
 import structlog
 import zstandard
 
-from app.canonical import canonical, digest, parse
+from app.canonical import comparable, digest, same_content
 from app.crash_points import reach
-from app.model import Arrival, Logged, Outcome, Quarantined
+from app.model import Arrival, Outcome, Quarantined
+from app.store import segments
 from app.store.protocol import LogUnavailableError
-from app.store.sqlite import segments
 from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.key_index import KeyIndex
 from app.store.sqlite.migrations import migrate
@@ -55,8 +55,11 @@ class SqliteLogWriter:
             " WHERE first_seq <= ?1), ?1)",
             (self._keys.indexed_before(),),
         ):
-            logged = segments.unpack(frame, first_seq, run_no, self._decompressor)
-            self._keys.add((run_no, one.key, one.seq) for one in logged if not one.conflicts_with)
+            self._keys.add(
+                (run_no, entry.key, seq)
+                for seq, entry in enumerate(segments.unpack(frame, self._decompressor), first_seq)
+                if not entry.conflicts_with
+            )
         return connection
 
     def close(self) -> None:
@@ -182,7 +185,7 @@ class SqliteLogWriter:
         duplicates = 0
         for place, arrival, seq in repeated:
             first = fresh.get(arrival.key)
-            if _same_content(arrival.body, first.body if first else self._body(seq)):
+            if same_content(arrival.body, first.body if first else self._body(seq)):
                 settled.append((place, Outcome.DUPLICATE))
                 duplicates += 1
                 continue
@@ -190,7 +193,7 @@ class SqliteLogWriter:
             is_new = execute(
                 "INSERT INTO conflicts (run_no, callback_key, body_digest, seq)"
                 " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (run_no, arrival.key, digest(_comparable(arrival.body)), first_seq + len(entries)),
+                (run_no, arrival.key, digest(comparable(arrival.body)), first_seq + len(entries)),
             ).rowcount
             if is_new:
                 entries.append(segments.Entry(arrival.key, arrival.received_ms, arrival.body, seq))
@@ -216,15 +219,13 @@ class SqliteLogWriter:
         return run_no
 
     def _body(self, seq: int) -> bytes:
-        first_seq, run_no, frame = self._connection.execute(
-            "SELECT first_seq, run_no, frame FROM segments WHERE first_seq <= ?"
+        first_seq, frame = self._connection.execute(
+            "SELECT first_seq, frame FROM segments WHERE first_seq <= ?"
             " ORDER BY first_seq DESC LIMIT 1",
             (seq,),
         ).fetchone()
-        logged: Logged = segments.unpack(frame, first_seq, run_no, self._decompressor)[
-            seq - first_seq
-        ]
-        return logged.body
+        entry: segments.Entry = segments.unpack(frame, self._decompressor)[seq - first_seq]
+        return entry.body
 
     # ----------------------------------------------------------- quarantine
 
@@ -318,15 +319,3 @@ def _by_run(arrivals: Sequence[Arrival]) -> dict[str, list[int]]:
     for place, arrival in enumerate(arrivals):
         runs.setdefault(arrival.run_uid, []).append(place)
     return runs
-
-
-def _same_content(one: bytes, other: bytes) -> bool:
-    return one == other or _comparable(one) == _comparable(other)
-
-
-def _comparable(body: bytes) -> bytes:
-    """What two deliveries of one callback share, however they were spelled."""
-    try:
-        return canonical(parse(body))
-    except (ValueError, RecursionError):  # at the limit of nesting: only the same bytes compare
-        return body

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import zstandard
 
-from app.model import Logged
-from app.store.sqlite import segments
+from app.model import Logged, RunId
+from app.store import segments
+from app.store.rows import Claim, Portion
 from app.store.sqlite.driver import connect_reader
+
+_RUN_UIDS_MAX = 10_000
 
 
 class SqliteLogReader:
@@ -15,20 +18,21 @@ class SqliteLogReader:
     def __init__(self, path: Path) -> None:
         self._connection = connect_reader(path, cache_kib=4_096)
         self._decompressor = zstandard.ZstdDecompressor()
+        self._run_uids: dict[int, str] = {}
 
     def close(self) -> None:
         """Release the file."""
         self._connection.close()
 
-    def next_seq(self) -> int:
-        """The seq that the next callback will have."""
+    def size(self) -> int:
+        """How many callbacks the log holds."""
         row = self._connection.execute(
             "SELECT first_seq + callbacks FROM segments ORDER BY first_seq DESC LIMIT 1"
         ).fetchone()
-        return int(row[0]) if row else 1
+        return int(row[0]) - 1 if row else 0
 
-    def read(self, from_seq: int, *, callbacks_max: int, bytes_max: int) -> list[Logged]:
-        """Callbacks from `from_seq` on, in order; about `callbacks_max`, or `bytes_max` of bodies.
+    def read(self, claim: Claim, *, callbacks_max: int, bytes_max: int) -> Portion:
+        """Callbacks of a claim, in order; about `callbacks_max`, or `bytes_max` of bodies.
 
         At least one if there is one.
         """
@@ -38,36 +42,41 @@ class SqliteLogReader:
             "SELECT first_seq, run_no, frame FROM segments WHERE first_seq >="
             " coalesce((SELECT max(first_seq) FROM segments WHERE first_seq <= ?1), ?1)"
             " ORDER BY first_seq",
-            (from_seq,),
+            (claim.from_seq,),
         )
         for first_seq, run_no, frame in cursor:
-            logged = segments.unpack(frame, first_seq, run_no, self._decompressor)
-            found.extend(one for one in logged if one.seq >= from_seq)
+            logged = self._unpacked(first_seq, run_no, frame)
+            found.extend(one for one in logged if one.seq >= claim.from_seq)
             size += sum(len(one.body) for one in logged)
             if len(found) >= callbacks_max or size >= bytes_max:
                 break
         cursor.close()
-        return found
+        return Portion(found, found[-1].seq + 1 if found else claim.from_seq)
 
-    def callback(self, seq: int) -> Logged:
-        """One callback. Raises LookupError if the log has none at `seq`."""
+    def callback(self, run: RunId, seq: int) -> Logged:
+        """One callback. Raises LookupError if the log has none of this run at `seq`."""
         row = self._connection.execute(
             "SELECT first_seq, run_no, frame FROM segments WHERE first_seq <= ?"
             " ORDER BY first_seq DESC LIMIT 1",
             (seq,),
         ).fetchone()
-        if row is not None:
-            first_seq, run_no, frame = row
-            for logged in segments.unpack(frame, first_seq, run_no, self._decompressor):
-                if logged.seq == seq:
-                    return logged
-        raise LookupError(f"the log has no callback {seq}")
+        for logged in self._unpacked(*row) if row else ():
+            if (logged.seq, logged.run) == (seq, run):
+                return logged
+        raise LookupError(f"the log has no callback {seq} of run {run.uid}")
 
-    def run_uid(self, run_no: int) -> str:
-        """The uid of a run by its number. Raises LookupError if there is none."""
-        row = self._connection.execute(
-            "SELECT run_uid FROM runs WHERE run_no = ?", (run_no,)
-        ).fetchone()
-        if row is None:
-            raise LookupError(f"the log has no run number {run_no}")
-        return str(row[0])
+    def _unpacked(self, first_seq: int, run_no: int, frame: bytes) -> list[Logged]:
+        run = RunId(run_no, self._run_uid(run_no))
+        return [
+            Logged(seq, run, entry.key, entry.body, entry.received_ms, entry.conflicts_with)
+            for seq, entry in enumerate(segments.unpack(frame, self._decompressor), first_seq)
+        ]
+
+    def _run_uid(self, run_no: int) -> str:
+        if run_no not in self._run_uids:
+            if len(self._run_uids) >= _RUN_UIDS_MAX:
+                self._run_uids.clear()
+            (self._run_uids[run_no],) = self._connection.execute(
+                "SELECT run_uid FROM runs WHERE run_no = ?", (run_no,)
+            ).fetchone()
+        return self._run_uids[run_no]

@@ -1,49 +1,23 @@
-"""Numbered SQL files, applied once each, in order, and recognised by their checksum."""
+"""Bringing a SQLite file up to the newest schema, one transaction a step."""
 
-import hashlib
-from importlib.resources import files
-from typing import NamedTuple
-
-from app.store.protocol import SchemaError
+from app.store.migrations import SchemaState, pending, statements, steps
 from app.store.sqlite.driver import Connection, rolled_back
 
-
-class Migration(NamedTuple):
-    """One step of a schema: `number` from the file's name, `checksum` of its text."""
-
-    number: int
-    name: str
-    sql: str
-    checksum: str
+PACKAGE = "app.store.sqlite"
 
 
-def migrations(folder: str) -> list[Migration]:
-    """The steps in `app/store/sqlite/<folder>`, first to last."""
-    found = []
-    for entry in files("app.store.sqlite").joinpath(folder).iterdir():
-        if entry.name.endswith(".sql"):
-            sql = entry.read_text("utf-8")
-            checksum = hashlib.sha256(sql.encode()).hexdigest()
-            found.append(Migration(int(entry.name[:4]), entry.name, sql, checksum))
-    return sorted(found)
-
-
-def migrate(connection: Connection, folder: str) -> None:
-    """Bring the database up to the newest step of `folder`, one transaction each.
-
-    Raises SchemaError if the database was written by a newer version, or by steps
-    whose text has changed since.
-    """
+def migrate(connection: Connection, part: str) -> None:
+    """Apply what is missing of `part`. Raises SchemaError, see `app.store.migrations.pending`."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
         " checksum TEXT NOT NULL) STRICT"
     )
-    known = migrations(folder)
-    for step in known:
+    known = steps(PACKAGE, part)
+    for step in pending(known, _applied(connection)):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not _is_applied(connection, step):
-                for statement in _statements(step.sql):
+            if step.number not in _applied(connection):  # nobody else was quicker
+                for statement in statements(step.sql):
                     connection.execute(statement)
                 connection.execute(
                     "INSERT INTO migrations VALUES (?, ?, ?)",
@@ -53,35 +27,21 @@ def migrate(connection: Connection, folder: str) -> None:
         except BaseException:
             rolled_back(connection)
             raise
-    check(connection, folder)
 
 
-def check(connection: Connection, folder: str) -> None:
-    """Raise SchemaError unless the database is at the newest step of `folder`."""
-    newest = connection.execute("SELECT max(number) FROM migrations").fetchone()[0] or 0
-    ours = migrations(folder)[-1].number
-    if newest > ours:
-        raise SchemaError(
-            f"the database has schema {newest}, this version of the collector knows {ours}:"
-            " install the newer version that wrote it"
-        )
-    if newest < ours:
-        raise SchemaError(f"the database has schema {newest}, {ours} is needed: migrate it first")
+def state(connection: Connection, part: str) -> SchemaState:
+    """How far `part` is, without changing anything. Raises SchemaError."""
+    known = steps(PACKAGE, part)
+    missing = {step.name for step in pending(known, _applied(connection))}
+    names = [step.name for step in known]
+    return SchemaState(
+        part,
+        [name for name in names if name not in missing],
+        [name for name in names if name in missing],
+    )
 
 
-def _is_applied(connection: Connection, step: Migration) -> bool:
-    row = connection.execute(
-        "SELECT checksum FROM migrations WHERE number = ?", (step.number,)
-    ).fetchone()
-    if row and row[0] != step.checksum:
-        raise SchemaError(
-            f"migration {step.name} was changed after it was applied to this database:"
-            " restore the file's text, and put the change into a new migration"
-        )
-    return row is not None
-
-
-def _statements(sql: str) -> list[str]:
-    """The statements of a file: they end with a semicolon at the end of a line."""
-    lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
-    return [part for part in ("\n".join(lines)).split(";\n") if part.strip(" ;\n")]
+def _applied(connection: Connection) -> dict[int, str]:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchall():
+        return {}  # an empty file
+    return dict(connection.execute("SELECT number, checksum FROM migrations").fetchall())

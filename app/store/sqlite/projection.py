@@ -13,8 +13,8 @@ import orjson
 
 from app.canonical import canonical
 from app.crash_points import reach
-from app.model import completeness, input_status, run_status
-from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow, Known, RunRow
+from app.model import RunId, completeness, input_status, run_status
+from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known, RunRow
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.migrations import migrate
 
@@ -45,7 +45,7 @@ class SqliteProjection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: Connection = connect_writer(path, cache_kib=24_576, synchronous="NORMAL")
+        self._connection: Connection = connect_writer(path, cache_kib=16_384, synchronous="NORMAL")
         migrate(self._connection, SCHEMA)
 
     def close(self) -> None:
@@ -55,6 +55,10 @@ class SqliteProjection:
     def next_seq(self) -> int:
         """The first seq of the log that is not projected yet."""
         return int(self._connection.execute("SELECT next_seq FROM progress").fetchone()[0])
+
+    def claim(self) -> Claim:
+        """All that follows: nobody else projects into this file."""
+        return Claim(None, self.next_seq())
 
     def replace_with(self, other: "SqliteProjection") -> None:
         """Take over all of another projection in one step; readers see the old or the new."""
@@ -68,8 +72,7 @@ class SqliteProjection:
 
     def load(
         self,
-        run_no: int,
-        run_uid: str,
+        run: RunId,
         input_keys: Collection[bytes],
         contents: Collection[tuple[bytes, bytes]],
     ) -> Known:
@@ -78,21 +81,21 @@ class SqliteProjection:
         `contents` are (input key, content) each: a content belongs to one input, so that
         those of an input that is not known yet need not be looked for.
         """
-        inputs = {row.input_key: row for row in self._inputs(run_no, _BY_KEY, list(input_keys))}
+        inputs = {row.input_key: row for row in self._inputs(run, _BY_KEY, list(input_keys))}
         numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
         wanted = [(numbers[key], content) for key, content in contents if key in numbers]
         by_content: dict[bytes, list[CallbackRow]] = {}
-        for row in self._with_contents(run_no, wanted):
+        for row in self._with_contents(run, wanted):
             if row.content is not None:
                 by_content.setdefault(row.content, []).append(row)
-        return Known(self._run(run_no, run_uid), inputs, by_content)
+        return Known(self._run(run), inputs, by_content)
 
-    def with_content(self, run_no: int, input_no: int, content: bytes) -> list[CallbackRow]:
+    def with_content(self, run: RunId, input_no: int, content: bytes) -> list[CallbackRow]:
         """The callbacks of one input of a run with this content."""
-        return list(self._with_contents(run_no, [(input_no, content)]))
+        return list(self._with_contents(run, [(input_no, content)]))
 
     def _with_contents(
-        self, run_no: int, wanted: Sequence[tuple[int, bytes]]
+        self, run: RunId, wanted: Sequence[tuple[int, bytes]]
     ) -> Iterable[CallbackRow]:
         for portion in _portions(wanted):
             values = ", ".join(["(?, ?)"] * len(portion))
@@ -100,56 +103,54 @@ class SqliteProjection:
                 f"WITH wanted (no, what) AS (VALUES {values}) SELECT {_CALLBACK_COLUMNS}"
                 " FROM wanted CROSS JOIN callbacks INDEXED BY callbacks_with_results"
                 " ON run_no = ? AND input_no = no AND content NOTNULL AND content = what",
-                (*chain.from_iterable(portion), run_no),
+                (*chain.from_iterable(portion), run.no),
             ):
                 yield CallbackRow(*row)
 
-    def family(self, run_no: int, first_seq: int) -> list[CallbackRow]:
+    def family(self, run: RunId, first_seq: int) -> list[CallbackRow]:
         """A callback and those that conflict with it."""
         return [
-            *self._callbacks(run_no, _BY_SEQ, [first_seq]),
-            *self._callbacks(run_no, _BY_CONFLICT, [first_seq]),
+            *self._callbacks(run, _BY_SEQ, [first_seq]),
+            *self._callbacks(run, _BY_CONFLICT, [first_seq]),
         ]
 
-    def input(self, run_no: int, input_no: int) -> InputRow:
+    def input(self, run: RunId, input_no: int) -> InputRow:
         """One input of a run. Raises LookupError if there is none of this number."""
-        for row in self._inputs(run_no, _BY_NUMBER, [input_no]):
+        for row in self._inputs(run, _BY_NUMBER, [input_no]):
             return row
-        raise LookupError(f"run {run_no} has no input {input_no}")
+        raise LookupError(f"run {run.uid} has no input {input_no}")
 
-    def _run(self, run_no: int, run_uid: str) -> RunRow:
+    def _run(self, run: RunId) -> RunRow:
         row = self._connection.execute(
-            "SELECT run_uid, callbacks, conflicts, results, statuses, action_name, execution_mode,"
+            "SELECT callbacks, conflicts, results, statuses, action_name, execution_mode,"
             " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"
             " last_received_ms, finished_ms FROM runs WHERE run_no = ?",
-            (run_no,),
+            (run.no,),
         ).fetchone()
         if row is None:
-            return RunRow(run_no, run_uid)
-        uid, callbacks, conflicts, results, statuses, *rest = row
-        return RunRow(
-            run_no, uid, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest
-        )
+            return RunRow(run)
+        callbacks, conflicts, results, statuses, *rest = row
+        return RunRow(run, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest)
 
     def _callbacks(
-        self, run_no: int, condition: str, values: Sequence[bytes | int]
+        self, run: RunId, condition: str, values: Sequence[bytes | int]
     ) -> Iterable[CallbackRow]:
         for portion in _portions(values):
             for row in self._connection.execute(
                 f"SELECT {_CALLBACK_COLUMNS} FROM callbacks {condition} IN ({_marks(portion)})",
-                (run_no, *portion),
+                (run.no, *portion),
             ):
                 yield CallbackRow(*row)
 
     def _inputs(
-        self, run_no: int, condition: str, values: Sequence[bytes | int]
+        self, run: RunId, condition: str, values: Sequence[bytes | int]
     ) -> Iterable[InputRow]:
         for portion in _portions(values):
             for input_no, key, given, custom, statuses, error, *rest in self._connection.execute(
                 "SELECT input_no, input_key, input, custom_data, statuses, error, results,"
                 " first_received_ms, last_received_ms FROM inputs"
                 f" {condition} IN ({_marks(portion)})",
-                (run_no, *portion),
+                (run.no, *portion),
             ):
                 yield InputRow(
                     input_no,
@@ -163,16 +164,16 @@ class SqliteProjection:
 
     # ----------------------------------------------------------------- writing
 
-    def save(self, changes: Sequence[Changes], *, from_seq: int, next_seq: int) -> bool:
+    def save(self, changes: Sequence[Changes], claim: Claim, next_seq: int) -> bool:
         """Write `changes` and the progress to `next_seq` in one transaction.
 
-        False, and nothing written, if the progress is no longer at `from_seq`: another
-        process projected these callbacks in the meantime.
+        False, and nothing written, if the progress is no longer where it was when claimed:
+        another process projected these callbacks in the meantime.
         """
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
-            if self.next_seq() != from_seq:
+            if self.next_seq() != claim.from_seq:
                 execute("ROLLBACK")
                 return False
             for change in changes:
@@ -199,8 +200,7 @@ class SqliteProjection:
             " inputs, inputs_succeeded, inputs_failed, first_received_ms, last_received_ms,"
             " finished_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                run.run_no,
-                run.run_uid,
+                *run.id,
                 status,
                 _set(run.statuses),
                 completeness(status),
@@ -220,11 +220,11 @@ class SqliteProjection:
         )
         self._connection.executemany(
             "INSERT OR IGNORE INTO fields (run_no, section, name) VALUES (?, ?, ?)",
-            [(run.run_no, section, name) for section, name in changes.fields],
+            [(run.id.no, section, name) for section, name in changes.fields],
         )
 
     def _save_inputs(self, changes: Changes) -> None:
-        run_no = changes.run.run_no
+        run_no = changes.run.id.no
         new, known = [], []
         for input_no, row in sorted(changes.inputs.items()):
             derived = (
@@ -257,7 +257,7 @@ class SqliteProjection:
         )
 
     def _save_callbacks(self, changes: Changes) -> None:
-        run_no = changes.run.run_no
+        run_no = changes.run.id.no
         self._connection.executemany(
             f"INSERT INTO callbacks (run_no, {_CALLBACK_COLUMNS}, digests)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

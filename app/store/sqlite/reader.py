@@ -11,9 +11,10 @@ import aiosqlite
 import orjson
 import zstandard
 
+from app.store import segments
+from app.store.protocol import StoreUnavailableError
 from app.store.rows import NO_INPUT
-from app.store.sqlite import segments
-from app.store.sqlite.driver import Connection, connect_reader
+from app.store.sqlite.driver import Connection, Error, connect_reader
 from app.store.views import (
     CallbackView,
     CountedCallback,
@@ -33,18 +34,18 @@ _FEW = 2_000
 """Up to so many inputs found by custom_data are sorted; more are filtered in order instead."""
 
 _RUN_COLUMNS = (
-    "r.run_no, r.run_uid, r.status, r.completeness, r.action_name, r.execution_mode,"
+    "r.run_uid, r.status, r.completeness, r.action_name, r.execution_mode,"
     " r.scheduled_run_uid, r.callbacks, l.duplicates, r.conflicts, r.results, r.inputs,"
-    " r.inputs_succeeded, r.inputs_failed, r.first_received_ms, r.last_received_ms, r.finished_ms"
+    " r.inputs_succeeded, r.inputs_failed, r.first_received_ms, r.last_received_ms, r.finished_ms,"
+    " (SELECT next_seq FROM progress)"
 )
+_RUN = "(SELECT run_no FROM runs WHERE run_uid = {})"
 _RUN_SORTS = {
     "created": ("r.first_received_ms", ""),
     "-created": ("r.first_received_ms", " DESC"),
     "updated": ("r.last_received_ms", ""),
     "-updated": ("r.last_received_ms", " DESC"),
 }
-RUN_SORTS = tuple(_RUN_SORTS)
-
 _HAS_VALUE = (
     "EXISTS (SELECT 1 FROM custom_values v WHERE v.run_no = {run} AND v.path = ? AND v.value = ?"
     "{input})"
@@ -90,23 +91,26 @@ class SqliteReader:
         self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[Any]:
         async with self._connection() as connection:
-            return list(await connection.execute_fetchall(sql, parameters))
+            try:
+                return list(await connection.execute_fetchall(sql, parameters))
+            except Error as error:
+                raise StoreUnavailableError(f"the database cannot be read: {error}") from error
 
     # -------------------------------------------------------------------- runs
 
     async def runs(
-        self, chosen: RunFilter, *, sort: str, after: tuple[int, int] | None, limit: int
+        self, chosen: RunFilter, *, sort: str, after: tuple[int, str] | None, limit: int
     ) -> list[RunView]:
-        """Runs in the order of `sort` (one of `RUN_SORTS`), after a (time in ms, run_no)."""
+        """Runs in the order of `sort` (one of `RUN_SORTS`), after a (time in ms, run uid)."""
         column, direction = _RUN_SORTS[sort]
         where, parameters = _runs_where(chosen)
         if after is not None:
-            where.append(f"({column}, r.run_no) {'<' if direction else '>'} (?, ?)")
+            where.append(f"({column}, r.run_uid) {'<' if direction else '>'} (?, ?)")
             parameters.extend(after)
         rows = await self._rows(
             f"SELECT {_RUN_COLUMNS} FROM runs r JOIN log.runs l ON l.run_no = r.run_no"
             f" WHERE {' AND '.join(where)}"
-            f" ORDER BY {column}{direction}, r.run_no{direction} LIMIT ?",
+            f" ORDER BY {column}{direction}, r.run_uid{direction} LIMIT ?",
             [*parameters, limit],
         )
         return [RunView(*row) for row in rows]
@@ -131,12 +135,13 @@ class SqliteReader:
         )
         return [RunView(*row) for row in rows]
 
-    async def fields(self, run_nos: Sequence[int]) -> dict[str, list[str]]:
+    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
         """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
         rows = await self._rows(
             "SELECT DISTINCT f.section, f.name FROM json_each(?) j"
-            " CROSS JOIN fields f ON f.run_no = j.value ORDER BY f.section, f.name",
-            (orjson.dumps(list(run_nos)).decode(),),
+            " CROSS JOIN runs r ON r.run_uid = j.value"
+            " CROSS JOIN fields f ON f.run_no = r.run_no ORDER BY f.section, f.name",
+            (orjson.dumps(list(run_uids)).decode(),),
         )
         sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
         for section, name in rows:
@@ -145,13 +150,9 @@ class SqliteReader:
 
     # ----------------------------------------------------------------- results
 
-    async def next_seq(self) -> int:
-        """The first seq that is not projected: a snapshot of results is all before it."""
-        return int((await self._rows("SELECT next_seq FROM progress"))[0][0])
-
     async def counted_callbacks(
         self,
-        run_no: int,
+        run_uid: str,
         chosen: ResultFilter,
         *,
         before_seq: int,
@@ -166,14 +167,16 @@ class SqliteReader:
         """
         rows: list[Any] = []
         if chosen.input_key is None and not chosen.custom and after.input_key == NO_INPUT:
-            rows = await self._rows(*_counted(run_no, chosen, before_seq, after, limit))
+            rows = await self._rows(*_counted(run_uid, chosen, before_seq, after, limit))
         if len(rows) < limit:
             matching = None
             if chosen.custom:
-                matching = await self._few_inputs_with(run_no, chosen.custom)
+                matching = await self._few_inputs_with(run_uid, chosen.custom)
             left = limit - len(rows)
             rows += await self._rows(
-                *_counted(run_no, chosen, before_seq, after, left, matching=matching, by_input=True)
+                *_counted(
+                    run_uid, chosen, before_seq, after, left, matching=matching, by_input=True
+                )
             )
         sizes = accumulate(row[6] for row in rows)
         rows = rows[: 1 + sum(size < bytes_max for size in sizes)]
@@ -184,28 +187,28 @@ class SqliteReader:
         ]
 
     async def _few_inputs_with(
-        self, run_no: int, custom: Sequence[CustomFilter]
+        self, run_uid: str, custom: Sequence[CustomFilter]
     ) -> list[int] | None:
         """Numbers of the inputs with all of these values; None if the first alone has many."""
         sql = (
             "SELECT v.input_no FROM custom_values v"
-            " WHERE v.run_no = ? AND v.path = ? AND v.value = ?"
+            f" WHERE v.run_no = {_RUN.format('?')} AND v.path = ? AND v.value = ?"
         )
-        rows = await self._rows(f"{sql} LIMIT ?", (run_no, *custom[0], _FEW + 1))
+        rows = await self._rows(f"{sql} LIMIT ?", (run_uid, *custom[0], _FEW + 1))
         if len(rows) > _FEW:
             return None
         found = {row[0] for row in rows}
         for path, value in custom[1:]:
             rows = await self._rows(
                 f"{sql} AND v.input_no IN (SELECT value FROM json_each(?))",
-                (run_no, path, value, orjson.dumps(sorted(found)).decode()),
+                (run_uid, path, value, orjson.dumps(sorted(found)).decode()),
             )
             found = {row[0] for row in rows}
         return sorted(found)
 
     async def _bodies(self, seqs: Sequence[int]) -> dict[int, bytes]:
         rows = await self._rows(
-            "SELECT first_seq, run_no, frame FROM log.segments WHERE first_seq IN (SELECT (SELECT"
+            "SELECT first_seq, frame FROM log.segments WHERE first_seq IN (SELECT (SELECT"
             " max(first_seq) FROM log.segments WHERE first_seq <= j.value) FROM json_each(?) j)",
             (orjson.dumps(list(seqs)).decode(),),
         )
@@ -214,10 +217,10 @@ class SqliteReader:
     # ------------------------------------------------------------------ inputs
 
     async def inputs(
-        self, run_no: int, chosen: InputFilter, *, after: bytes, limit: int
+        self, run_uid: str, chosen: InputFilter, *, after: bytes, limit: int
     ) -> list[InputView]:
         """Inputs in export order, after an input key (b"" for the start)."""
-        where, parameters = ["i.run_no = ? AND i.input_key > ?"], [run_no, after]
+        where, parameters = [f"i.run_no = {_RUN.format('?')} AND i.input_key > ?"], [run_uid, after]
         if chosen.statuses:
             where.append("i.status IN (SELECT value FROM json_each(?))")
             parameters.append(orjson.dumps(chosen.statuses).decode())
@@ -227,7 +230,7 @@ class SqliteReader:
             where.append("i.error_label = ?")
             parameters.append(chosen.error_label)
         if chosen.custom:
-            matching = await self._few_inputs_with(run_no, chosen.custom)
+            matching = await self._few_inputs_with(run_uid, chosen.custom)
             if matching is not None:
                 where.append("i.input_no IN (SELECT value FROM json_each(?))")
                 parameters.append(orjson.dumps(matching).decode())
@@ -249,18 +252,19 @@ class SqliteReader:
 
     # --------------------------------------------------------------- callbacks
 
-    async def callbacks(self, run_no: int, *, after_seq: int, limit: int) -> list[CallbackView]:
+    async def callbacks(self, run_uid: str, *, after_seq: int, limit: int) -> list[CallbackView]:
         """The log of a run in order of arrival."""
         rows = await self._rows(
             "SELECT seq, callback_key, batch_uid, status, results, is_winner, lost_to,"
             " conflicts_with, received_ms, body_bytes, note FROM callbacks"
-            " WHERE run_no = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (run_no, after_seq, limit),
+            f" WHERE run_no = {_RUN.format('?')} AND seq > ? ORDER BY seq LIMIT ?",
+            (run_uid, after_seq, limit),
         )
         return [CallbackView(*row) for row in rows]
 
-    async def raw(self, seq: int) -> bytes:
+    async def raw(self, run_uid: str, seq: int) -> bytes:
         """The body of a callback exactly as received. Raises KeyError if the log has none there."""
+        del run_uid  # here a seq is unique over all runs
         return (await self._bodies([seq]))[seq]
 
     # -------------------------------------------------------------- quarantine
@@ -303,19 +307,19 @@ class SqliteReader:
         if next_seq >= log_next_seq:
             return Lag(0, 0.0)
         rows = await self._rows(
-            "SELECT first_seq, run_no, frame FROM log.segments WHERE first_seq <= ?"
+            "SELECT first_seq, frame FROM log.segments WHERE first_seq <= ?"
             " ORDER BY first_seq DESC LIMIT 1",
             (next_seq,),
         )
         oldest_ms = now_ms
-        for first_seq, run_no, frame in rows:
-            logged = segments.unpack(frame, first_seq, run_no, zstandard.ZstdDecompressor())
-            oldest_ms = logged[min(next_seq - first_seq, len(logged) - 1)].received_ms
+        for first_seq, frame in rows:
+            entries = segments.unpack(frame, zstandard.ZstdDecompressor())
+            oldest_ms = entries[min(next_seq - first_seq, len(entries) - 1)].received_ms
         return Lag(log_next_seq - next_seq, max(0, now_ms - oldest_ms) / 1000)
 
 
 def _counted(
-    run_no: int,
+    run_uid: str,
     chosen: ResultFilter,
     before_seq: int,
     after: ResultPosition,
@@ -330,14 +334,15 @@ def _counted(
     `matching` names a few of them, those are sorted instead.
     """
     values: dict[str, Any] = {
-        "run": run_no,
+        "run": run_uid,
         "before": before_seq,
         "input": after.input_key,
         "callback": after.callback_key,
         "limit": limit,
     }
+    run = _RUN.format(":run")
     where = [
-        "c.run_no = :run AND c.content NOTNULL AND c.seq < :before",
+        f"c.run_no = {run} AND c.content NOTNULL AND c.seq < :before",
         "(c.lost_to IS NULL OR c.lost_to >= :before)",
     ]
     is_later = f"c.callback_key {'>=' if after.place >= 0 else '>'} :callback"
@@ -351,7 +356,7 @@ def _counted(
     else:
         source = f"inputs i INDEXED BY inputs_by_key CROSS JOIN {callbacks}"
         key, order = "i.input_key", "i.input_key, c.callback_key"
-        where.append("i.run_no = :run AND c.input_no = i.input_no AND i.input_key >= :input")
+        where.append(f"i.run_no = {run} AND c.input_no = i.input_no AND i.input_key >= :input")
         where.append(f"(i.input_key > :input OR {is_later})")
         if chosen.input_key is not None:
             values["only"] = chosen.input_key
@@ -364,7 +369,7 @@ def _counted(
             for number, (path, value) in enumerate(chosen.custom):
                 values |= {f"path{number}": path, f"value{number}": value}
                 where.append(
-                    "EXISTS (SELECT 1 FROM custom_values v WHERE v.run_no = :run"
+                    "EXISTS (SELECT 1 FROM custom_values v WHERE v.run_no = i.run_no"
                     f" AND v.path = :path{number} AND v.value = :value{number}"
                     " AND v.input_no = i.input_no)"
                 )
@@ -406,8 +411,8 @@ def _unpacked(rows: Sequence[Any], wanted: frozenset[int]) -> dict[int, bytes]:
     """The wanted bodies out of segments; called on a thread, since frames may be many."""
     decompressor = zstandard.ZstdDecompressor()
     return {
-        logged.seq: logged.body
-        for first_seq, run_no, frame in rows
-        for logged in segments.unpack(frame, first_seq, run_no, decompressor)
-        if logged.seq in wanted
+        seq: entry.body
+        for first_seq, frame in rows
+        for seq, entry in enumerate(segments.unpack(frame, decompressor), first_seq)
+        if seq in wanted
     }

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
-from app.model import Logged
-
 FRAME_BYTES_MAX = 32 * 1024
 """Bodies to a frame, unless one alone is larger: reading one body costs reading its frame."""
 
@@ -25,7 +23,7 @@ def compressor() -> zstandard.ZstdCompressor:
 
 
 class Entry(NamedTuple):
-    """One callback that goes into a frame."""
+    """One callback of a frame."""
 
     key: str
     received_ms: int
@@ -61,16 +59,13 @@ def _header(portion: Sequence[Entry]) -> bytes:
     return orjson.dumps([(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in portion])
 
 
-def unpack(
-    frame: bytes, first_seq: int, run_no: int, decompressor: zstandard.ZstdDecompressor
-) -> list[Logged]:
+def unpack(frame: bytes, decompressor: zstandard.ZstdDecompressor) -> list[Entry]:
     """The callbacks of a frame, in order."""
     data = decompressor.decompress(frame)
     header, _, _ = data.partition(b"\n")
     at = len(header) + 1
-    callbacks = []
-    for place, (key, received_ms, size, conflicts_with) in enumerate(orjson.loads(header)):
-        body = data[at : at + size]
+    entries = []
+    for key, received_ms, size, conflicts_with in orjson.loads(header):
+        entries.append(Entry(key, received_ms, data[at : at + size], conflicts_with))
         at += size
-        callbacks.append(Logged(first_seq + place, run_no, key, body, received_ms, conflicts_with))
-    return callbacks
+    return entries

@@ -1,0 +1,238 @@
+"""The log in PostgreSQL: a group of arrivals is one statement, committed before it is answered.
+
+Each replica has one connection that appends. A callback that reaches two replicas in the
+same instant meets itself in the primary key; the later one learns that it is a repeat.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import chain
+
+import structlog
+import zstandard
+
+from app.canonical import comparable, digest, same_content
+from app.crash_points import reach
+from app.model import Arrival, Outcome, Quarantined
+from app.store import segments
+from app.store.postgres.driver import (
+    OUTAGE,
+    STATEMENT_TIMEOUT_S,
+    Connection,
+    Row,
+    connect,
+    reason,
+)
+from app.store.protocol import LogUnavailableError
+
+APPEND_TIMEOUT_S = 5.0
+"""A sender may not wait for much longer."""
+
+_SQL = files("app.store.postgres")
+_APPEND = _SQL.joinpath("append.sql").read_text("utf-8")
+_SETTLE = _SQL.joinpath("settle.sql").read_text("utf-8")
+_EARLIER = """
+    SELECT k.seq, s.first_seq, s.frame
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS g (run_uid, callback_key, n)
+    JOIN callback_keys k USING (run_uid, callback_key)
+    CROSS JOIN LATERAL (
+        SELECT first_seq, frame FROM segments
+        WHERE run_uid = k.run_uid AND first_seq <= k.seq ORDER BY first_seq DESC LIMIT 1
+    ) AS s
+    ORDER BY g.n
+"""
+
+log = structlog.get_logger("store")
+
+
+@dataclass(slots=True)
+class _Group:
+    """A batch as the statement wants it: columns, and the places they came from."""
+
+    runs: list[str] = field(default_factory=list)
+    callbacks: list[int] = field(default_factory=list)
+    repeats: list[int] = field(default_factory=list)
+    """Of each run: how many are the same bytes as another one of this group."""
+    run_of: list[int] = field(default_factory=list)
+    place_of: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    arrivals: dict[tuple[int, int], int] = field(default_factory=dict)
+    """The place in the batch of each callback, by run and place within the run."""
+    repeated: dict[int, list[int]] = field(default_factory=dict)
+    """Places in the batch of the same bytes again, by the place of the first."""
+    others: list[int] = field(default_factory=list)
+    """Places in the batch of other bytes under a key of this group."""
+
+
+class PostgresLog:
+    """Appends to the log over a connection of its own, and replaces it when it broke."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._compressor = segments.compressor()
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
+
+    async def _fetch(self, sql: str, *values: object) -> Sequence[Row]:
+        connection = self._connection
+        try:
+            if connection is None or connection.is_closed():
+                connection = self._connection = await connect(self._url, timeout_s=APPEND_TIMEOUT_S)
+            rows: Sequence[Row] = await connection.fetch(sql, *values)
+        except OUTAGE as error:
+            # Whether a commit that was cut off took place is unknown: it is not acknowledged,
+            # and counts once when it is sent again.
+            raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error
+        return rows
+
+    # ------------------------------------------------------------ callbacks
+
+    async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Make `arrivals` durable; one outcome for each, in order.
+
+        One statement, whatever the size of the group. What repeats an earlier callback with
+        other bytes takes two more, for all of them together. Raises LogUnavailableError.
+        """
+        reach("log begun")
+        outcomes = [Outcome.STORED] * len(arrivals)
+        group = _group(arrivals)
+        frames, columns = self._frames(arrivals, group)
+        reach("log before commit")
+        missed = await self._fetch(
+            _APPEND,
+            group.run_of, group.place_of, group.keys, group.digests,
+            group.runs, group.callbacks, group.repeats,
+            *columns, frames,
+        )  # fmt: skip
+        reach("log after commit")
+        unsettled = group.others
+        for repeat in chain.from_iterable(group.repeated.values()):
+            outcomes[repeat] = Outcome.DUPLICATE
+        for run, place_of_run, is_same in missed:
+            place = group.arrivals[run, place_of_run]
+            if is_same:
+                outcomes[place] = Outcome.DUPLICATE
+            else:
+                unsettled.append(place)
+        if unsettled:
+            settled = await self._settle([arrivals[place] for place in unsettled])
+            for place, outcome in zip(unsettled, settled, strict=True):
+                for one in (place, *group.repeated.get(place, ())):
+                    outcomes[one] = outcome
+        return outcomes
+
+    def _frames(
+        self, arrivals: Sequence[Arrival], group: _Group
+    ) -> tuple[list[bytes], tuple[list[int], ...]]:
+        """The group's frames; and as columns the run, first place, callbacks and time of each."""
+        entries: list[list[segments.Entry]] = [[] for _ in group.runs]
+        for (run, _), place in group.arrivals.items():
+            one = arrivals[place]
+            entries[run - 1].append(segments.Entry(one.key, one.received_ms, one.body, None))
+        portions: list[Sequence[segments.Entry]] = []
+        columns: tuple[list[int], ...] = ([], [], [], [])
+        for run, of_run in enumerate(entries, 1):
+            first_place = 0
+            for portion in segments.split(of_run):
+                portions.append(portion)
+                values = (run, first_place, len(portion), portion[0].received_ms)
+                for column, value in zip(columns, values, strict=True):
+                    column.append(value)
+                first_place += len(portion)
+        return segments.pack(portions, self._compressor), columns
+
+    async def _settle(self, repeated: Sequence[Arrival]) -> list[Outcome]:
+        """Tell duplicates from conflicts, count the ones, and log the others."""
+        rows = await self._fetch(
+            _EARLIER, [one.run_uid for one in repeated], [one.key for one in repeated]
+        )
+        outcomes: list[Outcome] = []
+        given: dict[object, tuple[str, str, bytes | None, int, bytes]] = {}
+        for place, (one, (seq, first_seq, frame)) in enumerate(zip(repeated, rows, strict=True)):
+            earlier = segments.unpack(frame, self._decompressor)[seq - first_seq]
+            if same_content(one.body, earlier.body):
+                outcomes.append(Outcome.DUPLICATE)
+                given[place] = (one.run_uid, one.key, None, one.received_ms, b"")
+                continue
+            outcomes.append(Outcome.CONFLICT)
+            body_digest = digest(comparable(one.body))
+            conflict = (one.run_uid, one.key, body_digest)
+            if conflict in given:  # the same one twice in this group
+                given[place] = (one.run_uid, one.key, None, one.received_ms, b"")
+                continue
+            entry = segments.Entry(one.key, one.received_ms, one.body, seq)
+            (packed,) = segments.pack([[entry]], self._compressor)
+            given[conflict] = (*conflict, one.received_ms, packed)
+        await self._fetch(_SETTLE, *map(list, zip(*given.values(), strict=True)))
+        return outcomes
+
+    # ----------------------------------------------------------- quarantine
+
+    async def quarantine(self, item: Quarantined) -> str:
+        """Keep a body that was not understood, durably; the id under which it is kept."""
+        rows = await self._fetch(
+            "INSERT INTO quarantine AS q (quarantine_id, body_digest, received_ms,"
+            " last_received_ms, reason, detail, content_type, body_bytes, frame)"
+            " VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8)"
+            " ON CONFLICT (body_digest) DO UPDATE SET times_seen = q.times_seen + 1,"
+            " last_received_ms = excluded.received_ms RETURNING quarantine_id",
+            item.quarantine_id,
+            digest(item.body),
+            item.received_ms,
+            item.reason,
+            _without_nul(item.detail),
+            _without_nul(item.content_type),
+            len(item.body),
+            self._compressor.compress(item.body),
+        )
+        return str(rows[0][0])
+
+    async def release(self, quarantine_id: str) -> bool:
+        """Drop an entry of the quarantine; False if there is none by that id."""
+        rows = await self._fetch(
+            "DELETE FROM quarantine WHERE quarantine_id = $1 RETURNING 1",
+            _without_nul(quarantine_id),
+        )
+        return bool(rows)
+
+
+def _group(arrivals: Sequence[Arrival]) -> _Group:
+    """Number the callbacks of each run, in the order of the batch, each key once."""
+    group = _Group()
+    by_run: dict[str, list[int]] = {}
+    for place, arrival in enumerate(arrivals):
+        by_run.setdefault(arrival.run_uid, []).append(place)
+    for run, (run_uid, places) in enumerate(by_run.items(), 1):
+        firsts: dict[str, int] = {}
+        repeats = 0
+        for place in places:
+            arrival = arrivals[place]
+            first = firsts.setdefault(arrival.key, place)
+            if first == place:
+                place_of_run = len(firsts) - 1
+                group.arrivals[run, place_of_run] = place
+                group.run_of.append(run)
+                group.place_of.append(place_of_run)
+                group.keys.append(arrival.key)
+                group.digests.append(digest(arrival.body))
+            elif arrivals[first].body == arrival.body:
+                group.repeated.setdefault(first, []).append(place)
+                repeats += 1
+            else:
+                group.others.append(place)
+        group.runs.append(run_uid)
+        group.callbacks.append(len(firsts))
+        group.repeats.append(repeats)
+    return group
+
+
+def _without_nul(text: str) -> str:
+    """PostgreSQL's text cannot hold it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,338 @@
+"""The projection's side of the store: derived rows of one run at a time, under a lease.
+
+Any number of workers share the runs between them. A run is one worker's while its lease
+lasts, and what is written under a lease that somebody else took over is not committed.
+"""
+
+from collections.abc import Collection, Iterable, Sequence, Set
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from app.canonical import canonical, digest
+from app.crash_points import reach
+from app.model import RunId, completeness, input_status, run_status
+from app.store.postgres.driver import BlockingConnection, Row
+from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known, RunRow
+
+LEASE_S = 10
+"""How long a run waits for another worker when the one that had it died."""
+
+_CALLBACK_COLUMNS = (
+    "seq, callback_key, input_no, batch_uid, status, content, results, received_ms,"
+    " body_bytes, conflicts_with, is_winner, lost_to, note"
+)
+_INPUT_COLUMNS = (
+    "input_no, input_key, input, custom_data, statuses, error, results, first_received_ms,"
+    " last_received_ms"
+)
+
+_ENROL = """
+    INSERT INTO projections (run_uid)
+    SELECT l.run_uid FROM log_runs l LEFT JOIN projections p USING (run_uid)
+    WHERE {chosen} AND p.run_uid IS NULL
+    ON CONFLICT DO NOTHING
+"""
+_CLAIM = """
+    UPDATE projections p
+    SET leased_by = $1, leased_until = now() + $2 * interval '1 second'
+    FROM (
+        SELECT q.run_uid, l.next_seq
+        FROM log_runs l JOIN projections q USING (run_uid)
+        WHERE {chosen} AND l.next_seq > q.next_seq
+            AND (q.leased_until < now() OR q.leased_by = $1)
+        ORDER BY q.leased_until LIMIT 1
+        FOR UPDATE OF q SKIP LOCKED
+    ) AS free
+    WHERE p.run_uid = free.run_uid
+    RETURNING p.run_uid, p.next_seq, free.next_seq AS before_seq
+"""
+_CLEAN_UP = """
+    UPDATE log_runs l SET is_dirty = false FROM projections p
+    WHERE p.run_uid = l.run_uid AND l.is_dirty AND l.next_seq = p.next_seq
+"""
+
+
+class PostgresProjection:
+    """Reads and writes what is derived of runs."""
+
+    def __init__(
+        self, connection: BlockingConnection, worker_name: str, *, is_rebuild: bool = False
+    ) -> None:
+        """Leases are held under `worker_name`.
+
+        With `is_rebuild` every run is projected, whether it is marked as dirty or not.
+        """
+        self._connection = connection
+        self._is_rebuild = is_rebuild
+        self._holder = worker_name
+        chosen = "true" if is_rebuild else "l.is_dirty"
+        self._enrol, self._claim = _ENROL.format(chosen=chosen), _CLAIM.format(chosen=chosen)
+
+    def claim(self) -> Claim | None:
+        """A run that has something new and that no other worker is at; it is ours for a while."""
+        self._connection.execute(self._enrol)
+        rows = self._connection.fetch(self._claim, self._holder, LEASE_S)
+        for run_uid, next_seq, before_seq in rows:
+            return Claim(RunId(0, run_uid), next_seq, before_seq)
+        if not self._is_rebuild:
+            # Left by a worker that died between its commit and its last word.
+            self._connection.execute(_CLEAN_UP)
+        return None
+
+    # ----------------------------------------------------------------- reading
+
+    def load(
+        self,
+        run: RunId,
+        input_keys: Collection[bytes],
+        contents: Collection[tuple[bytes, bytes]],
+    ) -> Known:
+        """What is stored of a run that callbacks with these inputs and contents may touch."""
+        inputs = {
+            row.input_key: row
+            for row in self._inputs("input_key = ANY($2::bytea[])", run, list(input_keys))
+        }
+        numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
+        wanted = [(numbers[key], content) for key, content in contents if key in numbers]
+        by_content: dict[bytes, list[CallbackRow]] = {}
+        for row in self._with_contents(run, wanted):
+            if row.content is not None:
+                by_content.setdefault(row.content, []).append(row)
+        return Known(self._run(run), inputs, by_content)
+
+    def with_content(self, run: RunId, input_no: int, content: bytes) -> list[CallbackRow]:
+        """The callbacks of one input of a run with this content."""
+        return list(self._with_contents(run, [(input_no, content)]))
+
+    def _with_contents(
+        self, run: RunId, wanted: Sequence[tuple[int, bytes]]
+    ) -> Iterable[CallbackRow]:
+        if not wanted:
+            return ()
+        numbers, contents = zip(*wanted, strict=True)
+        rows = self._connection.fetch(
+            f"SELECT {_CALLBACK_COLUMNS} FROM unnest($2::bigint[], $3::bytea[])"
+            " AS w (input_no, content) JOIN callbacks c USING (input_no, content)"
+            " WHERE c.run_uid = $1 AND c.content IS NOT NULL",
+            run.uid,
+            list(numbers),
+            list(contents),
+        )
+        return (CallbackRow(*row) for row in rows)
+
+    def family(self, run: RunId, first_seq: int) -> list[CallbackRow]:
+        """A callback and those that conflict with it."""
+        rows = self._connection.fetch(
+            f"SELECT {_CALLBACK_COLUMNS} FROM callbacks WHERE run_uid = $1 AND seq = $2"
+            f" UNION ALL SELECT {_CALLBACK_COLUMNS} FROM callbacks"
+            " WHERE run_uid = $1 AND conflicts_with = $2",
+            run.uid,
+            first_seq,
+        )
+        return [CallbackRow(*row) for row in rows]
+
+    def input(self, run: RunId, input_no: int) -> InputRow:
+        """One input of a run. Raises LookupError if there is none of this number."""
+        for row in self._inputs("input_no = $2", run, input_no):
+            return row
+        raise LookupError(f"run {run.uid} has no input {input_no}")
+
+    def _run(self, run: RunId) -> RunRow:
+        rows = self._connection.fetch(
+            "SELECT callbacks, conflicts, results, statuses, action_name, execution_mode,"
+            " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"
+            " last_received_ms, finished_ms FROM runs WHERE run_uid = $1",
+            run.uid,
+        )
+        for callbacks, conflicts, results, statuses, *rest in rows:
+            return RunRow(run, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest)
+        return RunRow(run)
+
+    def _inputs(self, condition: str, run: RunId, value: object) -> Iterable[InputRow]:
+        if value == []:
+            return
+        rows: Sequence[Row] = self._connection.fetch(
+            f"SELECT {_INPUT_COLUMNS} FROM inputs WHERE run_uid = $1 AND {condition}",
+            run.uid,
+            value,
+        )
+        for input_no, key, given, custom, statuses, error, *rest in rows:
+            yield InputRow(
+                input_no,
+                key,
+                given,
+                custom,
+                set(orjson.loads(statuses)),
+                orjson.loads(error) if error else None,
+                *rest,
+            )
+
+    # ----------------------------------------------------------------- writing
+
+    def save(self, changes: Sequence[Changes], claim: Claim, next_seq: int) -> bool:
+        """Write `changes` and the progress to `next_seq` in one transaction, and end the lease.
+
+        False, and nothing written, if the lease was taken over. Raises ValueError if the
+        claim is not of one run.
+        """
+        if claim.run is None:
+            raise ValueError(f"a claim of one run is needed, not {claim}")
+        with self._connection.transaction():
+            held = self._connection.execute(
+                "UPDATE projections SET next_seq = $1, leased_by = NULL, leased_until = now()"
+                " WHERE run_uid = $2 AND next_seq = $3 AND leased_by = $4",
+                next_seq,
+                claim.run.uid,
+                claim.from_seq,
+                self._holder,
+            )
+            if held == "UPDATE 0":
+                return False
+            for change in changes:
+                self._save_run(change)
+                self._save_inputs(change)
+                self._save_callbacks(change)
+            reach("projection before commit")
+        reach("projection after commit")
+        if next_seq == claim.before_seq and not self._is_rebuild:
+            self._connection.execute(
+                "UPDATE log_runs SET is_dirty = false WHERE run_uid = $1 AND next_seq = $2",
+                claim.run.uid,
+                next_seq,
+            )
+        return True
+
+    def _save_run(self, changes: Changes) -> None:
+        run = changes.run
+        status = run_status(run.statuses)
+        values = {
+            "status": status,
+            "statuses": _set(run.statuses),
+            "completeness": completeness(status).value,
+            "action_name": run.action_name,
+            "execution_mode": run.execution_mode,
+            "scheduled_run_uid": run.scheduled_run_uid,
+            "callbacks": run.callbacks,
+            "conflicts": run.conflicts,
+            "results": run.results,
+            "inputs": run.inputs,
+            "inputs_succeeded": run.inputs_succeeded,
+            "inputs_failed": run.inputs_failed,
+            "first_received_ms": run.first_received_ms,
+            "last_received_ms": run.last_received_ms,
+            "finished_ms": run.finished_ms,
+        }
+        marks = ", ".join(f"${place}" for place in range(2, len(values) + 2))
+        self._connection.execute(
+            f"INSERT INTO runs (run_uid, {', '.join(values)}) VALUES ($1, {marks})"
+            " ON CONFLICT (run_uid) DO UPDATE SET"
+            f" ({', '.join(values)}) = ROW ({', '.join('excluded.' + name for name in values)})",
+            run.id.uid,
+            *values.values(),
+        )
+        if changes.fields:
+            # In one order, so that workers of different runs never wait for each other.
+            fields = sorted((section, name.encode()) for section, name in changes.fields)
+            self._connection.execute(
+                "INSERT INTO fields (run_uid, section, name_digest, name)"
+                " SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::bytea[])"
+                " ON CONFLICT DO NOTHING",
+                run.id.uid,
+                [section for section, _ in fields],
+                [digest(name) for _, name in fields],
+                [name for _, name in fields],
+            )
+
+    def _save_inputs(self, changes: Changes) -> None:
+        run_uid = changes.run.id.uid
+        new: list[tuple[Any, ...]] = []
+        known: list[tuple[Any, ...]] = []
+        for input_no, row in sorted(changes.inputs.items()):
+            derived = (
+                *_status(frozenset(row.statuses)),
+                row.error["label"] if row.error else None,
+                canonical(row.error).decode() if row.error else None,
+                row.results,
+                row.first_received_ms,
+                row.last_received_ms,
+            )
+            if input_no in changes.new_inputs:
+                new.append((run_uid, input_no, row.input_key, row.input, row.custom_data, *derived))
+            else:
+                known.append((input_no, *derived))
+        self._connection.copy(
+            "inputs",
+            "run_uid, input_no, input_key, input, custom_data, status, statuses, error_label,"
+            " error, results, first_received_ms, last_received_ms",
+            new,
+        )
+        if known:
+            self._connection.execute(
+                "UPDATE inputs i SET status = u.status, statuses = u.statuses,"
+                " error_label = u.error_label, error = u.error, results = u.results,"
+                " first_received_ms = u.first_ms, last_received_ms = u.last_ms"
+                " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],"
+                " $7::bigint[], $8::bigint[], $9::bigint[]) AS u (input_no, status, statuses,"
+                " error_label, error, results, first_ms, last_ms)"
+                " WHERE i.run_uid = $1 AND i.input_no = u.input_no",
+                run_uid,
+                *map(list, zip(*known, strict=True)),
+            )
+        self._connection.copy(
+            "custom_values",
+            "run_uid, path, value, input_no",
+            [
+                (run_uid, path.encode(), value.encode(), input_no)
+                for path, value, input_no in sorted(changes.custom_values)
+            ],
+        )
+
+    def _save_callbacks(self, changes: Changes) -> None:
+        run_uid = changes.run.id.uid
+        self._connection.copy(
+            "callbacks",
+            f"run_uid, {_CALLBACK_COLUMNS}, digests",
+            [
+                (
+                    run_uid,
+                    row.seq,
+                    row.key,
+                    row.input_no,
+                    row.batch_uid,
+                    row.status,
+                    row.content,
+                    row.results,
+                    row.received_ms,
+                    row.body_bytes,
+                    row.conflicts_with,
+                    row.is_winner,
+                    row.lost_to,
+                    row.note,
+                    row.digests,
+                )
+                for row in changes.new_callbacks
+            ],
+        )
+        changed = list(changes.changed_callbacks.values())
+        if changed:
+            self._connection.execute(
+                "UPDATE callbacks c SET is_winner = u.is_winner, lost_to = u.lost_to"
+                " FROM unnest($2::bigint[], $3::boolean[], $4::bigint[])"
+                " AS u (seq, is_winner, lost_to) WHERE c.run_uid = $1 AND c.seq = u.seq",
+                run_uid,
+                [row.seq for row in changed],
+                [row.is_winner for row in changed],
+                [row.lost_to for row in changed],
+            )
+
+
+@lru_cache
+def _status(statuses: frozenset[str]) -> tuple[str, str]:
+    """An input's status, and the statuses seen that it follows from."""
+    return input_status(statuses), _set(statuses)
+
+
+def _set(values: Set[str]) -> str:
+    return orjson.dumps(sorted(values)).decode()

@@ -1,0 +1,32 @@
+-- Log what conflicts with an earlier callback of the same key, and count what only repeats it.
+--
+-- $1..$5  each: run uid, key, digest of the canonical body (null for what only repeats), when
+--         it came, frame. No two are the same conflict.
+WITH given AS MATERIALIZED (
+    SELECT n, run_uid, callback_key, body_digest, received_ms, frame
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[])
+        WITH ORDINALITY AS g (run_uid, callback_key, body_digest, received_ms, frame, n)
+), fresh AS MATERIALIZED (
+    SELECT g.*, row_number() OVER (PARTITION BY g.run_uid ORDER BY g.n) AS place
+    FROM given g LEFT JOIN conflicts c USING (run_uid, callback_key, body_digest)
+    WHERE g.body_digest IS NOT NULL AND c.seq IS NULL
+), reserved AS (
+    INSERT INTO log_runs AS l (run_uid, next_seq, duplicates, is_dirty)
+    SELECT g.run_uid, 1 + count(f.n), count(*) - count(f.n), count(f.n) > 0
+    FROM given g LEFT JOIN fresh f USING (n)
+    GROUP BY g.run_uid ORDER BY g.run_uid
+    ON CONFLICT (run_uid) DO UPDATE SET
+        next_seq = l.next_seq + excluded.next_seq - 1,
+        duplicates = l.duplicates + excluded.duplicates,
+        is_dirty = l.is_dirty OR excluded.is_dirty
+    RETURNING run_uid, next_seq
+), kept AS (
+    INSERT INTO conflicts (run_uid, callback_key, body_digest, seq)
+    SELECT f.run_uid, f.callback_key, f.body_digest, v.next_seq - f.place
+    FROM fresh f JOIN reserved v USING (run_uid)
+    ON CONFLICT DO NOTHING
+    RETURNING run_uid, callback_key, body_digest, seq
+)
+INSERT INTO segments (run_uid, first_seq, callbacks, repeats, received_ms, frame)
+SELECT k.run_uid, k.seq, 1, '{}', f.received_ms, f.frame
+FROM kept k JOIN fresh f USING (run_uid, callback_key, body_digest)

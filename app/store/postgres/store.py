@@ -1,0 +1,114 @@
+"""PostgreSQL as the service holds it: a connection that appends, one that listens, a pool."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from app.model import Arrival, Outcome, Quarantined
+from app.store.postgres.driver import (
+    CHANNEL,
+    OUTAGE,
+    STATEMENT_TIMEOUT_S,
+    Connection,
+    check_server,
+    connect,
+    outages,
+    reason,
+)
+from app.store.postgres.log import PostgresLog
+from app.store.postgres.migrations import PARTS, migrate
+from app.store.postgres.reader import PostgresReader
+
+NOTIFY_S = 0.05
+"""At most one wake-up in so many seconds: a NOTIFY makes all commits of the database queue."""
+
+RECONNECT_S = 1.0
+
+log = structlog.get_logger("store")
+
+
+class PostgresStore:
+    """The database, shared with other replicas."""
+
+    def __init__(self, url: str, *, on_news: Callable[[], None]) -> None:
+        """`on_news` is called when any replica has logged something."""
+        self.reader = PostgresReader(url)
+        self.description = "PostgreSQL"
+        self._url = url
+        self._on_news = on_news
+        self._log = PostgresLog(url)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._has_news = asyncio.Event()
+
+    async def open(self) -> None:
+        """Connect, check that this is a server to write to, and migrate."""
+        with outages():
+            connection = await connect(self._url)
+            try:
+                self.description = f"PostgreSQL {await check_server(connection)}"
+                await migrate(connection, *PARTS)
+            finally:
+                await connection.close(timeout=STATEMENT_TIMEOUT_S)
+        await self.reader.open()
+        self._tasks = [asyncio.create_task(self._listen_and_tell(), name="notifications")]
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.reader.close()
+        await self._log.close()
+
+    async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """One statement, committed when it is answered."""
+        return await self._log.append(arrivals)
+
+    async def after_commit(self) -> None:
+        """Have the other replicas told, soon."""
+        self._has_news.set()
+
+    async def quarantine(self, item: Quarantined) -> str:
+        """One statement."""
+        return await self._log.quarantine(item)
+
+    async def release(self, quarantine_id: str) -> bool:
+        """Drop an entry of the quarantine."""
+        return await self._log.release(quarantine_id)
+
+    async def seqs(self, run_uid: str, key: str) -> list[int]:
+        """Where the log has the callback of this key, then its conflicts; [] if nowhere."""
+        return await self.reader.seqs(run_uid, key)
+
+    async def sizes(self) -> Mapping[str, int]:
+        """Tables with their indexes."""
+        return await self.reader.sizes()
+
+    async def _listen_and_tell(self) -> None:
+        """Wake-ups, in both directions over one connection, for as long as the store is open.
+
+        What is missed while it is broken is found by polling.
+        """
+        while True:
+            try:
+                connection = await connect(self._url, timeout_s=STATEMENT_TIMEOUT_S)
+                try:
+                    await connection.add_listener(CHANNEL, self._heard)
+                    self._on_news()
+                    await self._tell(connection)
+                finally:
+                    connection.terminate()
+            except OUTAGE as error:
+                log.warning("not listening for news", reason=reason(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _tell(self, connection: Connection) -> None:
+        while True:
+            await self._has_news.wait()
+            self._has_news.clear()
+            await connection.execute(f"NOTIFY {CHANNEL}")
+            await asyncio.sleep(NOTIFY_S)
+
+    def _heard(self, *_: object) -> None:
+        self._on_news()

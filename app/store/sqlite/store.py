@@ -1,0 +1,70 @@
+"""SQLite as the service holds it: a thread that writes the log, connections that read."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.model import Arrival, Outcome, Quarantined
+from app.store.sqlite.driver import SQLITE_VERSION, wal_bytes
+from app.store.sqlite.log import SqliteLogWriter
+from app.store.sqlite.projection import SqliteProjection
+from app.store.sqlite.reader import SqliteReader
+from app.store.sqlite.thread import StoreThread
+
+
+class SqliteStore:
+    """Two files: the log, which this process alone writes, and what is derived from it."""
+
+    description = f"SQLite {SQLITE_VERSION}"
+
+    def __init__(self, log_path: Path, projection_path: Path, *, checkpoint_bytes: int) -> None:
+        """`checkpoint_bytes`: size of the log's write-ahead file at which it is checkpointed."""
+        self.reader = SqliteReader(log_path, projection_path)
+        self._log_path = log_path
+        self._projection_path = projection_path
+        self._checkpoint_bytes = checkpoint_bytes
+        self._thread = StoreThread("log-writer")
+        self._writer: SqliteLogWriter
+
+    async def open(self) -> None:
+        """Make or migrate both files."""
+        self._writer = await self._thread.run(self._open)
+        await self.reader.open()
+
+    def _open(self) -> SqliteLogWriter:
+        writer = SqliteLogWriter(self._log_path, checkpoint_bytes=self._checkpoint_bytes)
+        SqliteProjection(self._projection_path).close()
+        return writer
+
+    async def close(self) -> None:
+        """Put the files in order."""
+        await self.reader.close()
+        await self._thread.close(self._writer.close)
+
+    async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """One transaction, one fsync."""
+        return await self._thread.run(self._writer.append, arrivals)
+
+    async def after_commit(self) -> None:
+        """Move keys, or checkpoint, where it is due."""
+        if self._writer.is_upkeep_due():
+            await self._thread.run(self._writer.keep_up)
+
+    async def quarantine(self, item: Quarantined) -> str:
+        """One statement, one fsync."""
+        return await self._thread.run(self._writer.quarantine, item)
+
+    async def release(self, quarantine_id: str) -> bool:
+        """Drop an entry of the quarantine."""
+        return await self._thread.run(self._writer.release, quarantine_id)
+
+    async def seqs(self, run_uid: str, key: str) -> list[int]:
+        """The writer's to say: the newest keys are in its memory."""
+        return await self._thread.run(self._writer.seqs, run_uid, key)
+
+    async def sizes(self) -> Mapping[str, int]:
+        """The files, each with its write-ahead log."""
+        files = {"log": self._log_path, "projection": self._projection_path}
+        return await asyncio.to_thread(
+            lambda: {name: path.stat().st_size + wal_bytes(path) for name, path in files.items()}
+        )
