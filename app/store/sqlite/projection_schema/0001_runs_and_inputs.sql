@@ -56,10 +56,10 @@ CREATE TABLE callbacks (
     PRIMARY KEY (run_no, seq)
 ) STRICT, WITHOUT ROWID;
 
--- A replay is known by the content that it shares with its original. Content belongs to an
--- input, and goes to the end of the tree with it; alone it would go to a random page.
-CREATE INDEX callbacks_with_results ON callbacks (run_no, input_no, content)
-    WHERE content IS NOT NULL;
+CREATE INDEX callbacks_with_results ON callbacks (run_no, input_no) WHERE results > 0;
+
+-- A replay is known by the content that it shares with its original.
+CREATE INDEX callbacks_by_content ON callbacks (run_no, content) WHERE content IS NOT NULL;
 
 CREATE INDEX callbacks_in_conflict ON callbacks (run_no, conflicts_with)
     WHERE conflicts_with IS NOT NULL;
