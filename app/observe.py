@@ -20,6 +20,11 @@ CALLBACKS = Counter(
 )
 OUTCOMES = {outcome: CALLBACKS.labels(outcome.value) for outcome in Outcome}
 COMMITS = Counter("edges_collector_commits", "Group commits.", registry=REGISTRY)
+LOG_STATEMENTS = Counter(
+    "edges_collector_log_statements",
+    "Statements that the log sent to PostgreSQL, each a round trip.",
+    registry=REGISTRY,
+)
 COMMIT_CALLBACKS = Histogram(
     "edges_collector_commit_callbacks",
     "Callbacks to a group commit.",

@@ -80,7 +80,13 @@ def _project(settings: Settings, projector: Projector, lifeline: Lifeline) -> No
         if done is None:
             lifeline.wait(POLL_S)
             continue
-        log.debug("projected", callbacks=done.callbacks)
+        log.debug(
+            "projected" if done.is_saved else "projected in vain: another worker took over",
+            run_uid=done.claim.run and done.claim.run.uid,
+            from_seq=done.claim.from_seq,
+            next_seq=done.next_seq,
+            callbacks=done.callbacks,
+        )
         pause_s = pace.pause_s(
             now_s=perf_counter(),
             lag_s=time() - done.oldest_received_ms / 1000,

@@ -8,7 +8,7 @@ from app.model import RunId
 from app.project.merge import Merge
 from app.project.reading import Reading, read_callback
 from app.store.protocol import LogReader, Projection
-from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow
+from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow
 
 BATCH_MAX = 1_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -18,6 +18,10 @@ _SHAPES_MAX = 50_000
 class Projected(NamedTuple):
     """One batch's work."""
 
+    claim: Claim
+    next_seq: int
+    is_saved: bool
+    """False if another worker took over; then nothing was written."""
     callbacks: int
     oldest_received_ms: int
     compute_s: float
@@ -53,10 +57,11 @@ class Projector:
             by_run.setdefault(logged.run, []).append(read_callback(logged, self._result_keys))
         compute_s, compute_cpu_s = perf_counter() - started, process_time() - started_cpu
         changes = [self._merge(run, readings) for run, readings in by_run.items()]
-        if self._projection.save(changes, claim, next_seq):
+        is_saved = self._projection.save(changes, claim, next_seq)
+        if is_saved:
             self._expected[claim.run] = next_seq
         oldest_ms = batch[0].received_ms if batch else time_ns() // 1_000_000
-        return Projected(len(batch), oldest_ms, compute_s, compute_cpu_s)
+        return Projected(claim, next_seq, is_saved, len(batch), oldest_ms, compute_s, compute_cpu_s)
 
     def _merge(self, run: RunId, readings: Sequence[Reading]) -> Changes:
         known = self._projection.load(

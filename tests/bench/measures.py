@@ -53,9 +53,9 @@ def acknowledging(bench: Bench) -> Iterator[Figure]:
                 wrk(server.port, bodies, seconds=1)
                 before, started = server.cpu_s(), time.monotonic()
                 rounds[kind].append(wrk(server.port, bodies, seconds=bench.seconds))
-                shares = _shares(server, before, time.monotonic() - started)
+                shares = shares_of(server, before, time.monotonic() - started)
                 if kind == "C":
-                    _verify(server, at_least=rounds[kind][-1].distinct - 64)
+                    verify(server, at_least=rounds[kind][-1].distinct - 64)
     rate = {kind: statistics.median(m.rate for m in found) for kind, found in rounds.items()}
     p50 = {kind: statistics.median(m.p50_ms for m in found) for kind, found in rounds.items()}
     p99 = {kind: statistics.median(m.p99_ms for m in found) for kind, found in rounds.items()}
@@ -106,16 +106,16 @@ def slow_disks(bench: Bench) -> Iterator[Figure]:
 def sustained(bench: Bench) -> Iterator[Figure]:
     """A minute of load with the projection keeping up; memory at the same time."""
     bodies = Bodies(bench.folder, 1)
-    do_nothing = list(_do_nothing(bench, bodies))
+    do_nothing = list(do_nothing_rates(bench, bodies))
     bench.say("sustained: the collector, 60 s")
-    with running("C") as server, _peak_rss(server) as peak:
+    with running("C") as server, peak_rss(server) as peak:
         before, started = server.cpu_s(), time.monotonic()
         found = wrk(server.port, bodies, seconds=60)
         waiting, lag_s = server.lag()
-        shares = _shares(server, before, time.monotonic() - started)
+        shares = shares_of(server, before, time.monotonic() - started)
         catch_up_s = server.catch_up_s()
-        _verify(server, at_least=found.distinct - 64)
-    do_nothing += _do_nothing(bench, bodies)  # before and after: machines drift in a minute
+        verify(server, at_least=found.distinct - 64)
+    do_nothing += do_nothing_rates(bench, bodies)  # before and after: machines drift in a minute
     n = statistics.median(do_nothing)
     yield Figure("60 s / N", found.rate / n, 0.45, detail=f"{found.rate:,.0f}/s; {shares}")
     detail = f"{waiting:,} callbacks"
@@ -139,9 +139,9 @@ def sustained_rows(bench: Bench) -> Iterator[Figure]:
         before, started = server.cpu_s(), time.monotonic()
         found = wrk(server.port, bodies, seconds=60)
         _, lag_s = server.lag()
-        shares = _shares(server, before, time.monotonic() - started)
+        shares = shares_of(server, before, time.monotonic() - started)
         catch_up_s = server.catch_up_s()
-        _verify(server, at_least=found.distinct - 64)
+        verify(server, at_least=found.distinct - 64)
         stored, received = server.disk_bytes(), found.distinct * bodies.mean_bytes
     rows = found.rate * 25
     detail = (
@@ -154,7 +154,7 @@ def sustained_rows(bench: Bench) -> Iterator[Figure]:
 def growth(bench: Bench) -> Iterator[Figure]:
     """With 5,000,000 results stored: the rate against the empty database's."""
     small, large = Bodies(bench.folder, 1), Bodies(bench.folder, 25)
-    with running("C") as server, _peak_rss(server) as peak:
+    with running("C") as server, peak_rss(server) as peak:
         bench.say("growth: the empty database")
         empty = statistics.median(_bursts(server, small, bench))
         received = 0
@@ -185,9 +185,9 @@ def backlog(bench: Bench) -> Iterator[Figure]:
             bench.say(f"backlog: {sent:,} of 1,000,000 received")
             sent += wrk(server.port, bodies, seconds=20).distinct
     bench.say("backlog: draining")
-    with running("C", folder=folder) as server, _peak_rss(server) as peak:
+    with running("C", folder=folder) as server, peak_rss(server) as peak:
         took_s = server.catch_up_s(limit_s=1200)
-        _verify(server, at_least=sent - 64 * 60)
+        verify(server, at_least=sent - 64 * 60)
     detail = f"{sent:,} callbacks in {took_s:.0f} s"
     yield Figure("memory draining, MB", max(peak), 200, is_at_least=False, detail=detail)
 
@@ -203,7 +203,7 @@ def exports(bench: Bench) -> Iterator[Figure]:
         idle = server.rss_mb()
         for form in ("csv", "ndjson"):
             bench.say(f"exports: {form}")
-            with _peak_rss(server) as peak, _modest_load(server, bodies):
+            with peak_rss(server) as peak, _modest_load(server, bodies):
                 size, started = 0, time.monotonic()
                 url = f"{server.url}/api/v1/results?format={form}"
                 with server.http.stream("GET", url) as answer:
@@ -238,14 +238,14 @@ def _bursts(server: Running, bodies: Bodies, bench: Bench) -> Iterator[float]:
         server.catch_up_s()
 
 
-def _do_nothing(bench: Bench, bodies: Bodies) -> Iterator[float]:
+def do_nothing_rates(bench: Bench, bodies: Bodies) -> Iterator[float]:
     bench.say("the server that does nothing")
     with running("N") as server:
         for _ in range(3):
             yield wrk(server.port, bodies, seconds=bench.seconds).rate
 
 
-def _verify(server: Running, *, at_least: int) -> None:
+def verify(server: Running, *, at_least: int) -> None:
     """Every acknowledged callback is a row, once. Raises AssertionError."""
     server.catch_up_s()
     counts = server.counts()
@@ -255,13 +255,13 @@ def _verify(server: Running, *, at_least: int) -> None:
         raise AssertionError("no repeat was sent: the load is not what it should be")
 
 
-def _shares(server: Running, before: dict[str, float], took_s: float) -> str:
+def shares_of(server: Running, before: dict[str, float], took_s: float) -> str:
     after = server.cpu_s()
     return ", ".join(f"{part} {(after[part] - before[part]) / took_s:.0%}" for part in after)
 
 
 @contextmanager
-def _peak_rss(server: Running) -> Iterator[list[float]]:
+def peak_rss(server: Running) -> Iterator[list[float]]:
     samples = [server.rss_mb()]
     done = threading.Event()
 

@@ -1,10 +1,11 @@
 """The baselines: a server that does nothing, and the naive receivers that people write.
 
-    python -m tests.bench.receivers N|W|S PORT DATABASE
+    python -m tests.bench.receivers N|W|S|P PORT DATABASE
 
 N reads the body and answers 200. W inserts and commits under a lock, one at a time. S does
-the same without the lock, so that requests commit each other's rows. All run on uvicorn
-with the options of the collector.
+the same without the lock, so that requests commit each other's rows. P commits each callback
+by itself in PostgreSQL, over a pool of asyncpg. All run on uvicorn with the options of the
+collector.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import aiosqlite
+import asyncpg
 import orjson
 import uvicorn
 from starlette.applications import Starlette
@@ -21,6 +23,33 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from app.store.sqlite.driver import driver
+
+POOL = 16
+"""Connections that P commits over at the same time."""
+
+
+def create_postgres_app(url: str) -> Starlette:
+    """P: (id, body) in the PostgreSQL at `url`, a commit each."""
+    pool: asyncpg.Pool
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        nonlocal pool
+        del app
+        pool = await asyncpg.create_pool(url, min_size=POOL, max_size=POOL)
+        await pool.execute("CREATE TABLE IF NOT EXISTS naive (id text PRIMARY KEY, body bytea)")
+        yield
+        await pool.close()
+
+    async def store(request: Request) -> JSONResponse:
+        body = await request.body()
+        identity = orjson.loads(body)["callback_ref_uid"]
+        await pool.execute(
+            "INSERT INTO naive VALUES ($1, $2) ON CONFLICT DO NOTHING", identity, body
+        )
+        return JSONResponse({"status": "stored"})
+
+    return Starlette(routes=[Route("/callbacks", store, methods=["POST"])], lifespan=lifespan)
 
 
 def create_app(kind: str, database: str) -> Starlette:
@@ -66,7 +95,9 @@ def create_app(kind: str, database: str) -> Starlette:
 
 if __name__ == "__main__":
     uvicorn.run(
-        create_app(sys.argv[1], sys.argv[3]),
+        create_postgres_app(sys.argv[3])
+        if sys.argv[1] == "P"
+        else create_app(sys.argv[1], sys.argv[3]),
         port=int(sys.argv[2]),
         loop="uvloop",
         http="httptools",

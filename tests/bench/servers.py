@@ -65,14 +65,18 @@ class Running:
                     kib += int(line.split()[1])
         return kib / 1000
 
+    def metric(self, name: str) -> float:
+        """A metric without labels, such as `commits_total`."""
+        start = f"edges_collector_{name} "
+        for line in self.http.get(f"{self.url}/metrics").text.splitlines():
+            if line.startswith(start):
+                return float(line.removeprefix(start))
+        raise LookupError(f"the collector has no metric {name}")
+
     def lag(self) -> tuple[int, float]:
         """Callbacks not projected yet, and the age of the oldest in seconds."""
-        found = {}
-        for line in self.http.get(f"{self.url}/metrics").text.splitlines():
-            if line.startswith("edges_collector_projection_lag_"):
-                name, _, value = line.rpartition(" ")
-                found[name.rpartition("_")[2]] = float(value)
-        return int(found["callbacks"]), found["seconds"]
+        waiting = int(self.metric("projection_lag_callbacks"))
+        return waiting, self.metric("projection_lag_seconds")
 
     def catch_up_s(self, limit_s: float = 600) -> float:
         """Seconds until everything is projected. Raises TimeoutError."""
@@ -105,13 +109,16 @@ class Running:
 def running(
     kind: str, *, folder: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
-    """The collector ("C") or a baseline ("N", "W", "S"), on a core of its own, until the end."""
+    """The collector ("C") or a baseline, on a core of its own, until the end.
+
+    With COLLECTOR_DATABASE_URL in `env` both the collector and the baseline P use PostgreSQL.
+    """
     port = free_port()
     data = folder or Path(tempfile.mkdtemp(prefix="bench-", dir=scratch()))
     if kind == "C":
         command = [sys.executable, "-m", "app", "serve"]
     else:
-        database = str(data / "naive.db")
+        database = (env or {}).get("COLLECTOR_DATABASE_URL", str(data / "naive.db"))
         command = [sys.executable, "-m", "tests.bench.receivers", kind, str(port), database]
     clean = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
     with (data / "server.log").open("wb") as log:

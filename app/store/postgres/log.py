@@ -12,6 +12,7 @@ from itertools import chain
 import structlog
 import zstandard
 
+from app import observe
 from app.canonical import comparable, digest, same_content
 from app.crash_points import reach
 from app.model import Arrival, Outcome, Quarantined
@@ -85,6 +86,7 @@ class PostgresLog:
         try:
             if connection is None or connection.is_closed():
                 connection = self._connection = await connect(self._url, timeout_s=APPEND_TIMEOUT_S)
+            observe.LOG_STATEMENTS.inc()
             rows: Sequence[Row] = await connection.fetch(sql, *values)
         except OUTAGE as error:
             # Whether a commit that was cut off took place is unknown: it is not acknowledged,

@@ -4,25 +4,27 @@ Any number of workers share the runs between them. A run is one worker's while i
 lasts, and what is written under a lease that somebody else took over is not committed.
 """
 
-from collections.abc import Collection, Iterable, Sequence, Set
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import orjson
-
-from app.canonical import canonical, digest
+from app.canonical import digest
 from app.crash_points import reach
-from app.model import RunId, completeness, input_status, run_status
+from app.model import RunId
+from app.store.derived import (
+    CALLBACK_COLUMNS,
+    INPUT_COLUMNS,
+    as_error,
+    as_set,
+    callback_values,
+    input_values,
+    run_values,
+)
 from app.store.postgres.driver import BlockingConnection, Row
 from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known, RunRow
 
 LEASE_S = 10
 """How long a run waits for another worker when the one that had it died."""
 
-_CALLBACK_COLUMNS = (
-    "seq, callback_key, input_no, batch_uid, status, content, results, received_ms,"
-    " body_bytes, conflicts_with, is_winner, lost_to, note"
-)
 _INPUT_COLUMNS = (
     "input_no, input_key, input, custom_data, statuses, error, results, first_received_ms,"
     " last_received_ms"
@@ -113,7 +115,7 @@ class PostgresProjection:
             return ()
         numbers, contents = zip(*wanted, strict=True)
         rows = self._connection.fetch(
-            f"SELECT {_CALLBACK_COLUMNS} FROM unnest($2::bigint[], $3::bytea[])"
+            f"SELECT {CALLBACK_COLUMNS} FROM unnest($2::bigint[], $3::bytea[])"
             " AS w (input_no, content) JOIN callbacks c USING (input_no, content)"
             " WHERE c.run_uid = $1 AND c.content IS NOT NULL",
             run.uid,
@@ -125,8 +127,8 @@ class PostgresProjection:
     def family(self, run: RunId, first_seq: int) -> list[CallbackRow]:
         """A callback and those that conflict with it."""
         rows = self._connection.fetch(
-            f"SELECT {_CALLBACK_COLUMNS} FROM callbacks WHERE run_uid = $1 AND seq = $2"
-            f" UNION ALL SELECT {_CALLBACK_COLUMNS} FROM callbacks"
+            f"SELECT {CALLBACK_COLUMNS} FROM callbacks WHERE run_uid = $1 AND seq = $2"
+            f" UNION ALL SELECT {CALLBACK_COLUMNS} FROM callbacks"
             " WHERE run_uid = $1 AND conflicts_with = $2",
             run.uid,
             first_seq,
@@ -147,7 +149,7 @@ class PostgresProjection:
             run.uid,
         )
         for callbacks, conflicts, results, statuses, *rest in rows:
-            return RunRow(run, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest)
+            return RunRow(run, callbacks, conflicts, results, as_set(statuses), *rest)
         return RunRow(run)
 
     def _inputs(self, condition: str, run: RunId, value: object) -> Iterable[InputRow]:
@@ -164,8 +166,8 @@ class PostgresProjection:
                 key,
                 given,
                 custom,
-                set(orjson.loads(statuses)),
-                orjson.loads(error) if error else None,
+                as_set(statuses),
+                as_error(error),
                 *rest,
             )
 
@@ -206,24 +208,7 @@ class PostgresProjection:
 
     def _save_run(self, changes: Changes) -> None:
         run = changes.run
-        status = run_status(run.statuses)
-        values = {
-            "status": status,
-            "statuses": _set(run.statuses),
-            "completeness": completeness(status).value,
-            "action_name": run.action_name,
-            "execution_mode": run.execution_mode,
-            "scheduled_run_uid": run.scheduled_run_uid,
-            "callbacks": run.callbacks,
-            "conflicts": run.conflicts,
-            "results": run.results,
-            "inputs": run.inputs,
-            "inputs_succeeded": run.inputs_succeeded,
-            "inputs_failed": run.inputs_failed,
-            "first_received_ms": run.first_received_ms,
-            "last_received_ms": run.last_received_ms,
-            "finished_ms": run.finished_ms,
-        }
+        values = run_values(run)
         marks = ", ".join(f"${place}" for place in range(2, len(values) + 2))
         self._connection.execute(
             f"INSERT INTO runs (run_uid, {', '.join(values)}) VALUES ($1, {marks})"
@@ -250,32 +235,22 @@ class PostgresProjection:
         new: list[tuple[Any, ...]] = []
         known: list[tuple[Any, ...]] = []
         for input_no, row in sorted(changes.inputs.items()):
-            derived = (
-                *_status(frozenset(row.statuses)),
-                row.error["label"] if row.error else None,
-                canonical(row.error).decode() if row.error else None,
-                row.results,
-                row.first_received_ms,
-                row.last_received_ms,
-            )
+            derived = input_values(row)
             if input_no in changes.new_inputs:
                 new.append((run_uid, input_no, row.input_key, row.input, row.custom_data, *derived))
             else:
                 known.append((input_no, *derived))
         self._connection.copy(
             "inputs",
-            "run_uid, input_no, input_key, input, custom_data, status, statuses, error_label,"
-            " error, results, first_received_ms, last_received_ms",
+            f"run_uid, input_no, input_key, input, custom_data, {INPUT_COLUMNS}",
             new,
         )
         if known:
             self._connection.execute(
-                "UPDATE inputs i SET status = u.status, statuses = u.statuses,"
-                " error_label = u.error_label, error = u.error, results = u.results,"
-                " first_received_ms = u.first_ms, last_received_ms = u.last_ms"
+                f"UPDATE inputs i SET ({INPUT_COLUMNS}) = ROW"
+                f" ({', '.join('u.' + name for name in INPUT_COLUMNS.split(', '))})"
                 " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],"
-                " $7::bigint[], $8::bigint[], $9::bigint[]) AS u (input_no, status, statuses,"
-                " error_label, error, results, first_ms, last_ms)"
+                f" $7::bigint[], $8::bigint[], $9::bigint[]) AS u (input_no, {INPUT_COLUMNS})"
                 " WHERE i.run_uid = $1 AND i.input_no = u.input_no",
                 run_uid,
                 *map(list, zip(*known, strict=True)),
@@ -293,27 +268,8 @@ class PostgresProjection:
         run_uid = changes.run.id.uid
         self._connection.copy(
             "callbacks",
-            f"run_uid, {_CALLBACK_COLUMNS}, digests",
-            [
-                (
-                    run_uid,
-                    row.seq,
-                    row.key,
-                    row.input_no,
-                    row.batch_uid,
-                    row.status,
-                    row.content,
-                    row.results,
-                    row.received_ms,
-                    row.body_bytes,
-                    row.conflicts_with,
-                    row.is_winner,
-                    row.lost_to,
-                    row.note,
-                    row.digests,
-                )
-                for row in changes.new_callbacks
-            ],
+            f"run_uid, {CALLBACK_COLUMNS}, digests",
+            [(run_uid, *callback_values(row)) for row in changes.new_callbacks],
         )
         changed = list(changes.changed_callbacks.values())
         if changed:
@@ -326,13 +282,3 @@ class PostgresProjection:
                 [row.is_winner for row in changed],
                 [row.lost_to for row in changed],
             )
-
-
-@lru_cache
-def _status(statuses: frozenset[str]) -> tuple[str, str]:
-    """An input's status, and the statuses seen that it follows from."""
-    return input_status(statuses), _set(statuses)
-
-
-def _set(values: Set[str]) -> str:
-    return orjson.dumps(sorted(values)).decode()

@@ -3,17 +3,22 @@
 One process writes this file: the worker. Synchronous, since it has its own process.
 """
 
-from collections.abc import Collection, Iterable, Sequence, Set
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-import orjson
-
-from app.canonical import canonical
 from app.crash_points import reach
-from app.model import RunId, completeness, input_status, run_status
+from app.model import RunId
+from app.store.derived import (
+    CALLBACK_COLUMNS,
+    INPUT_COLUMNS,
+    as_error,
+    as_set,
+    callback_values,
+    input_values,
+    run_values,
+)
 from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known, RunRow
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.migrations import migrate
@@ -23,12 +28,6 @@ T = TypeVar("T")
 SCHEMA = "projection_schema"
 CHECKPOINT_BYTES = 48 * 1024 * 1024
 _PARAMETERS_MAX = 500
-
-_CALLBACK_COLUMNS = (
-    "seq, callback_key, input_no, batch_uid, status, content, results, received_ms,"
-    " body_bytes, conflicts_with, is_winner, lost_to, note"
-)
-
 
 # Named, since the planner would rather scan the run than take many values to an index.
 _BY_SEQ = "NOT INDEXED WHERE run_no = ? AND seq"
@@ -100,7 +99,7 @@ class SqliteProjection:
         for portion in _portions(wanted):
             values = ", ".join(["(?, ?)"] * len(portion))
             for row in self._connection.execute(
-                f"WITH wanted (no, what) AS (VALUES {values}) SELECT {_CALLBACK_COLUMNS}"
+                f"WITH wanted (no, what) AS (VALUES {values}) SELECT {CALLBACK_COLUMNS}"
                 " FROM wanted CROSS JOIN callbacks INDEXED BY callbacks_with_results"
                 " ON run_no = ? AND input_no = no AND content NOTNULL AND content = what",
                 (*chain.from_iterable(portion), run.no),
@@ -130,14 +129,14 @@ class SqliteProjection:
         if row is None:
             return RunRow(run)
         callbacks, conflicts, results, statuses, *rest = row
-        return RunRow(run, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest)
+        return RunRow(run, callbacks, conflicts, results, as_set(statuses), *rest)
 
     def _callbacks(
         self, run: RunId, condition: str, values: Sequence[bytes | int]
     ) -> Iterable[CallbackRow]:
         for portion in _portions(values):
             for row in self._connection.execute(
-                f"SELECT {_CALLBACK_COLUMNS} FROM callbacks {condition} IN ({_marks(portion)})",
+                f"SELECT {CALLBACK_COLUMNS} FROM callbacks {condition} IN ({_marks(portion)})",
                 (run.no, *portion),
             ):
                 yield CallbackRow(*row)
@@ -157,8 +156,8 @@ class SqliteProjection:
                     key,
                     given,
                     custom,
-                    set(orjson.loads(statuses)),
-                    orjson.loads(error) if error else None,
+                    as_set(statuses),
+                    as_error(error),
                     *rest,
                 )
 
@@ -193,30 +192,11 @@ class SqliteProjection:
 
     def _save_run(self, changes: Changes) -> None:
         run = changes.run
-        status = run_status(run.statuses)
+        values = run_values(run)
         self._connection.execute(
-            "INSERT OR REPLACE INTO runs (run_no, run_uid, status, statuses, completeness,"
-            " action_name, execution_mode, scheduled_run_uid, callbacks, conflicts, results,"
-            " inputs, inputs_succeeded, inputs_failed, first_received_ms, last_received_ms,"
-            " finished_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *run.id,
-                status,
-                _set(run.statuses),
-                completeness(status),
-                run.action_name,
-                run.execution_mode,
-                run.scheduled_run_uid,
-                run.callbacks,
-                run.conflicts,
-                run.results,
-                run.inputs,
-                run.inputs_succeeded,
-                run.inputs_failed,
-                run.first_received_ms,
-                run.last_received_ms,
-                run.finished_ms,
-            ),
+            f"INSERT OR REPLACE INTO runs (run_no, run_uid, {', '.join(values)})"
+            f" VALUES (?, ?, {_marks(values)})",
+            (*run.id, *values.values()),
         )
         self._connection.executemany(
             "INSERT OR IGNORE INTO fields (run_no, section, name) VALUES (?, ?, ?)",
@@ -227,27 +207,19 @@ class SqliteProjection:
         run_no = changes.run.id.no
         new, known = [], []
         for input_no, row in sorted(changes.inputs.items()):
-            derived = (
-                *_status(frozenset(row.statuses)),
-                row.error["label"] if row.error else None,
-                canonical(row.error).decode() if row.error else None,
-                row.results,
-                row.first_received_ms,
-                row.last_received_ms,
-            )
+            derived = input_values(row)
             if input_no in changes.new_inputs:
                 new.append((run_no, input_no, row.input_key, row.input, row.custom_data, *derived))
             else:
                 known.append((*derived, run_no, input_no))
         self._connection.executemany(
-            "INSERT INTO inputs (run_no, input_no, input_key, input, custom_data, status, statuses,"
-            " error_label, error, results, first_received_ms, last_received_ms)"
+            f"INSERT INTO inputs (run_no, input_no, input_key, input, custom_data, {INPUT_COLUMNS})"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             new,
         )
         self._connection.executemany(
-            "UPDATE inputs SET status = ?, statuses = ?, error_label = ?, error = ?, results = ?,"
-            " first_received_ms = ?, last_received_ms = ? WHERE run_no = ? AND input_no = ?",
+            f"UPDATE inputs SET ({INPUT_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?)"
+            " WHERE run_no = ? AND input_no = ?",
             known,
         )
         self._connection.executemany(
@@ -259,28 +231,9 @@ class SqliteProjection:
     def _save_callbacks(self, changes: Changes) -> None:
         run_no = changes.run.id.no
         self._connection.executemany(
-            f"INSERT INTO callbacks (run_no, {_CALLBACK_COLUMNS}, digests)"
+            f"INSERT INTO callbacks (run_no, {CALLBACK_COLUMNS}, digests)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    run_no,
-                    row.seq,
-                    row.key,
-                    row.input_no,
-                    row.batch_uid,
-                    row.status,
-                    row.content,
-                    row.results,
-                    row.received_ms,
-                    row.body_bytes,
-                    row.conflicts_with,
-                    row.is_winner,
-                    row.lost_to,
-                    row.note,
-                    row.digests,
-                )
-                for row in changes.new_callbacks
-            ],
+            [(run_no, *callback_values(row)) for row in changes.new_callbacks],
         )
         self._connection.executemany(
             "UPDATE callbacks SET is_winner = ?, lost_to = ? WHERE run_no = ? AND seq = ?",
@@ -291,17 +244,7 @@ class SqliteProjection:
         )
 
 
-@lru_cache
-def _status(statuses: frozenset[str]) -> tuple[str, str]:
-    """An input's status, and the statuses seen that it follows from."""
-    return input_status(statuses), _set(statuses)
-
-
-def _set(values: Set[str]) -> str:
-    return orjson.dumps(sorted(values)).decode()
-
-
-def _marks(values: Sequence[object]) -> str:
+def _marks(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
 
 
