@@ -18,6 +18,9 @@ CONNECT_TIMEOUT_S = 3.0
 STATEMENT_TIMEOUT_S = 10.0
 """For what a sender or a user waits for."""
 
+WORK_TIMEOUT_S = 120.0
+"""For what a worker does: after it, there is nobody at the other end."""
+
 VERSION_MIN = 13
 CHANNEL = "edges_collector_log"
 
@@ -167,5 +170,9 @@ class BlockingConnection:
         self, method: str, values: tuple[object, ...], options: dict[str, object]
     ) -> Any:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._url, self._settings)
-        return await getattr(self._connection, method)(*values, **options)
+            self._connection = await connect(self._url, self._settings, timeout_s=WORK_TIMEOUT_S)
+        try:
+            return await getattr(self._connection, method)(*values, **options)
+        except TimeoutError:
+            self._connection.terminate()
+            raise

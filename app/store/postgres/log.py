@@ -89,6 +89,8 @@ class PostgresLog:
             observe.LOG_STATEMENTS.inc()
             rows: Sequence[Row] = await connection.fetch(sql, *values)
         except OUTAGE as error:
+            if isinstance(error, TimeoutError) and connection is not None:
+                connection.terminate()  # there may be nobody at the other end
             # Whether a commit that was cut off took place is unknown: it is not acknowledged,
             # and counts once when it is sent again.
             raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error

@@ -67,8 +67,13 @@ class PostgresReader:
         self._pool.terminate()
 
     async def _rows(self, sql: str, *values: object) -> Sequence[Row]:
+        # Text cannot hold a NUL; what was looked for with one is not there.
+        storable = [
+            value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+            for value in values
+        ]
         with outages():
-            rows: Sequence[Row] = await self._pool.fetch(sql, *values)
+            rows: Sequence[Row] = await self._pool.fetch(sql, *storable)
         return rows
 
     # -------------------------------------------------------------------- runs
@@ -288,13 +293,12 @@ class PostgresReader:
     async def sizes(self) -> dict[str, int]:
         """Bytes of each part of the database, indexes included."""
         rows = await self._rows(
-            "SELECT coalesce(sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname = ANY($1)),"
-            " 0)::bigint, coalesce(sum(pg_total_relation_size(c.oid)) FILTER (WHERE NOT c.relname ="
-            " ANY($1)), 0)::bigint FROM pg_class c"
-            " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')",
-            ["log_runs", "segments", "callback_keys", "conflicts", "quarantine", "migrations"],
+            "SELECT CASE WHEN c.relname ~ $1 THEN 'log' ELSE 'projection' END,"
+            " sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
+            " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY 1",
+            "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations)",  # and partitions
         )
-        return {"log": rows[0][0], "projection": rows[0][1]}
+        return dict(map(tuple, rows))
 
 
 class _Where:
