@@ -36,8 +36,8 @@ _SETTINGS = {
     "application_name": "edges-collector",
     "synchronous_commit": "on",
     "jit": "off",
-    # The plans of the few statements do not depend on their values, and are made once.
-    "plan_cache_mode": "force_generic_plan",
+    # A plan made for a table that was still empty would be kept, and be wrong soon.
+    "plan_cache_mode": "force_custom_plan",
 }
 
 

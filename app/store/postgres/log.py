@@ -27,6 +27,15 @@ from app.store.postgres.driver import (
 )
 from app.store.protocol import LogUnavailableError
 
+# Planning takes as long as a small group, so it is done once for all, with the shape of the
+# plan laid down: keys by their index, and what was given joined by hashing.
+_PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_nestloop": "off",
+    "enable_mergejoin": "off",
+}
+
 APPEND_TIMEOUT_S = 5.0
 """A sender may not wait for much longer."""
 
@@ -36,10 +45,13 @@ _SETTLE = _SQL.joinpath("settle.sql").read_text("utf-8")
 _EARLIER = """
     SELECT k.seq, s.first_seq, s.frame
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS g (run_uid, callback_key, n)
-    JOIN callback_keys k USING (run_uid, callback_key)
+    CROSS JOIN LATERAL (
+        SELECT seq FROM callback_keys
+        WHERE run_uid = g.run_uid AND callback_key = g.callback_key LIMIT 1
+    ) AS k
     CROSS JOIN LATERAL (
         SELECT first_seq, frame FROM segments
-        WHERE run_uid = k.run_uid AND first_seq <= k.seq ORDER BY first_seq DESC LIMIT 1
+        WHERE run_uid = g.run_uid AND first_seq <= k.seq ORDER BY first_seq DESC LIMIT 1
     ) AS s
     ORDER BY g.n
 """
@@ -85,7 +97,9 @@ class PostgresLog:
         connection = self._connection
         try:
             if connection is None or connection.is_closed():
-                connection = self._connection = await connect(self._url, timeout_s=APPEND_TIMEOUT_S)
+                connection = self._connection = await connect(
+                    self._url, _PLANS, timeout_s=APPEND_TIMEOUT_S
+                )
             observe.LOG_STATEMENTS.inc()
             rows: Sequence[Row] = await connection.fetch(sql, *values)
         except OUTAGE as error:

@@ -8,7 +8,11 @@ WITH given AS MATERIALIZED (
         WITH ORDINALITY AS g (run_uid, callback_key, body_digest, received_ms, frame, n)
 ), fresh AS MATERIALIZED (
     SELECT g.*, row_number() OVER (PARTITION BY g.run_uid ORDER BY g.n) AS place
-    FROM given g LEFT JOIN conflicts c USING (run_uid, callback_key, body_digest)
+    FROM given g LEFT JOIN LATERAL (
+        SELECT seq FROM conflicts
+        WHERE run_uid = g.run_uid AND callback_key = g.callback_key
+            AND body_digest = g.body_digest LIMIT 1
+    ) AS c ON true
     WHERE g.body_digest IS NOT NULL AND c.seq IS NULL
 ), reserved AS (
     INSERT INTO log_runs AS l (run_uid, next_seq, duplicates, is_dirty)
