@@ -86,8 +86,6 @@ async def test_a_listener_that_was_cut_listens_again(
         " AND application_name = 'edges-collector' AND pid <> pg_backend_pid()"
     )
     await connection.close()
-    await one.store.after_commit()  # notices that it was cut
-    await other.store.after_commit()
     await until(lambda: other.heard > before)
     before = other.heard
     await one.store.append([arrival("1")])

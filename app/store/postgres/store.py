@@ -94,6 +94,8 @@ class PostgresStore:
             try:
                 connection = await connect(self._url, timeout_s=STATEMENT_TIMEOUT_S)
                 try:
+                    # A cut is noticed by having something to tell.
+                    connection.add_termination_listener(lambda _: self._has_news.set())
                     await connection.add_listener(CHANNEL, self._heard)
                     self._on_news()
                     await self._tell(connection)
@@ -107,7 +109,11 @@ class PostgresStore:
         while True:
             await self._has_news.wait()
             self._has_news.clear()
-            await connection.execute(f"NOTIFY {CHANNEL}")
+            try:
+                await connection.execute(f"NOTIFY {CHANNEL}")
+            except OUTAGE:
+                self._has_news.set()  # still to be told
+                raise
             await asyncio.sleep(NOTIFY_S)
 
     def _heard(self, *_: object) -> None:
