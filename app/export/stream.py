@@ -6,7 +6,6 @@ the event loop goes on acknowledging callbacks meanwhile.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Protocol
 
 from app.export.formats import Shape, Writer
 from app.export.records import (
@@ -20,11 +19,11 @@ from app.export.records import (
     result_record,
     results_in,
 )
+from app.store.protocol import Reader
 from app.store.views import (
     START,
     CountedCallback,
     InputFilter,
-    InputView,
     ResultFilter,
     ResultPosition,
     RunSnapshot,
@@ -33,30 +32,6 @@ from app.store.views import (
 PORTION_CALLBACKS = 256
 PORTION_BYTES = 1024 * 1024
 PORTION_INPUTS = 500
-
-
-class Reader(Protocol):
-    """What an export asks of the store."""
-
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """Field names by section."""
-
-    async def counted_callbacks(
-        self,
-        run_uid: str,
-        chosen: ResultFilter,
-        *,
-        before_seq: int,
-        after: ResultPosition,
-        limit: int,
-        bytes_max: int,
-    ) -> list[CountedCallback]:
-        """Callbacks with the results that count."""
-
-    async def inputs(
-        self, run_uid: str, chosen: InputFilter, *, after: bytes, limit: int
-    ) -> list[InputView]:
-        """Inputs in export order."""
 
 
 async def results(
