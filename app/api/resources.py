@@ -7,7 +7,8 @@ from starlette.requests import Request
 
 from app.api.problems import not_found
 from app.model import Arrival, Outcome
-from app.store.protocol import Reader, Store
+from app.store.protocol import Store
+from app.store.reader import Reader
 from app.store.views import RunView
 
 

@@ -19,7 +19,7 @@ from app.export.records import (
     result_record,
     results_in,
 )
-from app.store.protocol import Reader
+from app.store.reader import Reader
 from app.store.views import (
     START,
     CountedCallback,

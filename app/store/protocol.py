@@ -4,19 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
+from app.store.reader import Reader
 from app.store.rows import CallbackRow, Changes, Claim, InputRow, Known, Portion
-from app.store.views import (
-    CallbackView,
-    CountedCallback,
-    InputFilter,
-    InputView,
-    Lag,
-    QuarantineView,
-    ResultFilter,
-    ResultPosition,
-    RunFilter,
-    RunView,
-)
 
 
 class StoreError(Exception):
@@ -37,65 +26,6 @@ class NoLogError(StoreError):
 
 class SchemaError(StoreError):
     """The database's schema is not one that this version can work with."""
-
-
-class Reader(Protocol):
-    """Reads for the API and the exports. Everything raises StoreUnavailableError."""
-
-    async def runs(
-        self, chosen: RunFilter, *, sort: str, after: tuple[int, str] | None, limit: int
-    ) -> list[RunView]:
-        """Runs in the order of `sort` (one of `RUN_SORTS`), after a (time in ms, run uid)."""
-
-    async def run(self, run_uid: str) -> RunView | None:
-        """One run, None if no callback of it was projected."""
-
-    async def runs_in_export_order(
-        self, chosen: RunFilter, *, after_uid: str | None, limit: int
-    ) -> list[RunView]:
-        """Runs by their uid: the order of merged exports, which no arrival changes."""
-
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
-
-    async def counted_callbacks(
-        self,
-        run_uid: str,
-        chosen: ResultFilter,
-        *,
-        before_seq: int,
-        after: ResultPosition,
-        limit: int,
-        bytes_max: int,
-    ) -> list[CountedCallback]:
-        """Callbacks whose results counted before `before_seq`, in export order, bodies included.
-
-        From the callback of `after` on (itself included when `after.place` >= 0), at most
-        `limit`, and about `bytes_max` of bodies, at least one if any is left.
-        """
-
-    async def inputs(
-        self, run_uid: str, chosen: InputFilter, *, after: bytes, limit: int
-    ) -> list[InputView]:
-        """Inputs in export order, after an input key (b"" for the start)."""
-
-    async def callbacks(self, run_uid: str, *, after_seq: int, limit: int) -> list[CallbackView]:
-        """The log of a run in order of arrival."""
-
-    async def raw(self, run_uid: str, seq: int) -> bytes:
-        """The body of a callback exactly as received. Raises KeyError if the log has none there."""
-
-    async def quarantined(self, *, after: str, limit: int) -> list[QuarantineView]:
-        """Entries of the quarantine, oldest first, after an id ("" for the start)."""
-
-    async def quarantined_entry(self, quarantine_id: str) -> tuple[QuarantineView, bytes] | None:
-        """An entry and its body, None if there is none by that id."""
-
-    async def quarantine_size(self) -> int:
-        """How many entries the quarantine has."""
-
-    async def lag(self, now_ms: int) -> Lag:
-        """How far the projection is behind, at the Unix time `now_ms`."""
 
 
 class Store(Protocol):

@@ -24,7 +24,8 @@ from app.project.rebuild import rebuild
 from app.receive.reading import read_ids
 from app.settings import Settings
 from app.store.database import opened_for_rebuild, opened_for_work, store_of
-from app.store.protocol import Reader, Store
+from app.store.protocol import Store
+from app.store.reader import Reader
 from app.store.views import InputFilter, ResultFilter, RunFilter
 from tests.callbacks import callback
 from tests.databases import fresh_database, postgres

@@ -10,7 +10,7 @@ import pytest
 from app.model import RunId
 from app.store.postgres import driver
 from app.store.postgres.projection import PostgresProjection
-from app.store.postgres.reader import PostgresReader
+from app.store.postgres.reader import PostgresReader, numbered
 from app.store.postgres.store import PostgresStore
 from app.store.rows import Claim
 from app.store.views import START, InputFilter, ResultFilter, ResultPosition
@@ -127,7 +127,7 @@ def watched(filled: str) -> Watched:
 def test_results_of_a_run(
     watched: Watched, filled: str, chosen: ResultFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.postgres.reader._FEW", 100)
+    monkeypatch.setattr("app.store.reader.FEW", 100)
     watch(PostgresReader, "_rows", watched, monkeypatch)
 
     async def reading(reader: PostgresReader) -> None:
@@ -211,7 +211,7 @@ def watch(owner: type, method: str, watched: Watched, monkeypatch: pytest.Monkey
     original = getattr(owner, method)
 
     def watching(self: object, sql: str, *values: object) -> Any:
-        watched.see(sql, values)
+        watched.see(numbered(sql), values)
         return original(self, sql, *values)
 
     monkeypatch.setattr(owner, method, watching)
