@@ -68,7 +68,7 @@ class PostgresReader:
 
     async def _rows(self, sql: str, *values: object) -> Sequence[Row]:
         with outages():
-            rows: Sequence[Row] = await self._pool.fetch(sql, *values)
+            rows: Sequence[Row] = await self._pool.fetch(sql, *map(_comparable, values))
         return rows
 
     # -------------------------------------------------------------------- runs
@@ -295,6 +295,15 @@ class PostgresReader:
             ["log_runs", "segments", "callback_keys", "conflicts", "quarantine", "migrations"],
         )
         return {"log": rows[0][0], "projection": rows[0][1]}
+
+
+def _comparable(value: object) -> object:
+    """NULL, which equals nothing, in the place of a text that PostgreSQL cannot hold."""
+    if isinstance(value, str):
+        return None if "\0" in value else value
+    if isinstance(value, list):
+        return [_comparable(one) for one in value]
+    return value
 
 
 class _Where:
