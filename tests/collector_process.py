@@ -26,7 +26,9 @@ class CollectorProcess:
         preexec: Callable[[], None] | None = None,
         *,
         with_secrets: bool = True,
+        source: Path | None = None,
     ) -> None:
+        """With `source`, the code in that folder runs, such as another revision's."""
         self.env = env
         self.data_dir = data_dir = Path(env["COLLECTOR_DATA_DIR"])
         self.port = free_port()
@@ -46,6 +48,7 @@ class CollectorProcess:
                     **(secrets if with_secrets else {}),
                     **env,
                 },
+                cwd=source,
                 preexec_fn=preexec,  # noqa: PLW1509 - it only sets a limit
             )
         self.http = httpx2.Client(

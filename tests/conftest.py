@@ -55,3 +55,6 @@ def collector(start_collector: Callable[..., CollectorProcess]) -> CollectorProc
 
 sqlite_only = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For what the other store has no counterpart of, such as files."""
+
+postgres_only = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+"""Likewise, such as replicas."""

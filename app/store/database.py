@@ -1,13 +1,17 @@
 """The database that the settings name: one of the stores, opened for what it is needed for."""
 
+import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from app.settings import Settings
-from app.store.protocol import LogReader, NoLogError, Projection, Store
+from app.store import migrations
+from app.store.migrations import SchemaState
+from app.store.protocol import LogReader, NoLogError, Projection, SchemaError, Store
+from app.store.sqlite import migrations as sqlite_migrations
 from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.projection import SqliteProjection
 from app.store.sqlite.store import SqliteStore
@@ -26,6 +30,37 @@ def store_of(settings: Settings, on_news: Callable[[], None]) -> Store:
     from app.store.postgres.store import PostgresStore  # noqa: PLC0415 - needs the extra
 
     return PostgresStore(settings.postgres_url, on_news=on_news)
+
+
+def schema_states(settings: Settings) -> list[SchemaState]:
+    """How far each part of the database is; nothing is changed, and nothing made.
+
+    A part of which nothing is applied does not exist yet. Raises SchemaError if the database
+    is not one of this version or an earlier one, or another StoreError.
+    """
+    if settings.postgres_url is not None:
+        from app.store.postgres.migrations import states  # noqa: PLC0415 - needs the extra
+
+        return asyncio.run(states(settings.postgres_url))
+    return sqlite_migrations.states(_files(settings))
+
+
+def migrate(settings: Settings) -> dict[str, list[str]]:
+    """Bring the database up to the newest schema; the names of the steps applied, by part.
+
+    Other replicas may do the same meanwhile; a SQLite database may not be in use. Raises
+    StoreError or OSError.
+    """
+    if settings.postgres_url is not None:
+        from app.store.postgres.migrations import migrate_database  # noqa: PLC0415 - as above
+
+        return asyncio.run(migrate_database(settings.postgres_url))
+    return sqlite_migrations.migrate_files(_files(settings))
+
+
+def _files(settings: Settings) -> Mapping[str, Path]:
+    paths = (settings.log_path, settings.projection_path)
+    return dict(zip(migrations.PARTS, paths, strict=True))
 
 
 class Work(NamedTuple):
@@ -54,6 +89,15 @@ def opened_for_work(settings: Settings, worker_name: str) -> Iterator[Work]:
     log.close()
 
 
+def _refuse_pending(states: Sequence[SchemaState]) -> None:
+    """Raise SchemaError if a database that exists is one of an earlier version."""
+    if any(state.applied for state in states) and any(state.pending for state in states):
+        raise SchemaError(
+            "the database's schema is that of an earlier version:"
+            " run `edges-collector migrate up` first"
+        )
+
+
 class Rebuild(NamedTuple):
     """A new projection in the making, beside the one in use."""
 
@@ -67,9 +111,11 @@ class Rebuild(NamedTuple):
 def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
     """The log, and an empty projection that goes away if it does not replace the one in use.
 
-    Raises NoLogError, or another StoreError.
+    Raises NoLogError, SchemaError if the database is not of this version, or another
+    StoreError.
     """
     if settings.postgres_url is not None:
+        _refuse_pending(schema_states(settings))
         from app.store.postgres.work import opened_for_rebuild  # noqa: PLC0415 - needs the extra
 
         with opened_for_rebuild(settings.postgres_url) as rebuild:
@@ -79,6 +125,8 @@ def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
         raise NoLogError(
             f"there is no log at {settings.log_path}; COLLECTOR_DATA_DIR says where it is"
         )
+    log_state, _ = schema_states(settings)  # of the projection all is replaced, schema and all
+    _refuse_pending([log_state])
     log = SqliteLogReader(settings.log_path)
     with tempfile.TemporaryDirectory(
         prefix="rebuild-", dir=settings.projection_path.parent, ignore_cleanup_errors=True

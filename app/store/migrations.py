@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from app.store.protocol import SchemaError
 
+PARTS = ("log_schema", "projection_schema")
+"""What a database consists of, named after the folders of their steps."""
+
 
 class Migration(NamedTuple):
     """One step of a schema: `number` from the file's name, `checksum` of its text."""
@@ -21,7 +24,7 @@ class SchemaState(NamedTuple):
     """How far one part of a database is."""
 
     part: str
-    """The folder of its steps: `log_schema` or `projection_schema`."""
+    """One of `PARTS`."""
     applied: Sequence[str]
     """Names of the steps that were applied, first to last."""
     pending: Sequence[str]
@@ -57,6 +60,20 @@ def pending(known: Sequence[Migration], applied: Mapping[int, str]) -> list[Migr
                 " restore the file's text, and put the change into a new migration"
             )
     return [step for step in known if step.number not in applied]
+
+
+def state(part: str, known: Sequence[Migration], applied: Mapping[int, str]) -> SchemaState:
+    """How far `part` is, of which `known` are the steps. Raises SchemaError, see `pending`."""
+    left = [step.name for step in pending(known, applied)]
+    return SchemaState(part, [step.name for step in known if step.name not in left], left)
+
+
+def failed(step: Migration, reason: object) -> SchemaError:
+    """What to raise where a step could not be applied and was rolled back."""
+    return SchemaError(
+        f"migration {step.name} failed, and nothing of it was applied: {reason};"
+        " the database is as it was before this step"
+    )
 
 
 def statements(sql: str) -> list[str]:

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
-from app.store.protocol import SchemaError
 from app.store.rows import Claim
 from app.store.segments import FRAME_BYTES_MAX
 from app.store.sqlite import key_index
-from app.store.sqlite.driver import connect_writer
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.log_reader import SqliteLogReader
-from app.store.sqlite.migrations import migrate
 
 
 def arrival(key: str, body: bytes = b'{"a":1}', run: str = "run") -> Arrival:
@@ -33,20 +30,7 @@ def writer(path: Path) -> Iterator[SqliteLogWriter]:
     writer.close()
 
 
-STORED, DUPLICATE, CONFLICT = Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT
-
-
-def test_repeats_within_a_batch_and_across_are_told_apart(writer: SqliteLogWriter) -> None:
-    batch = [
-        arrival("1"),
-        arrival("2"),
-        arrival("1", b'{ "a": 1 }'),
-        arrival("1", b'{"a":2}'),
-        arrival("1", run="other"),
-    ]
-    assert writer.append(batch) == [STORED, STORED, DUPLICATE, CONFLICT, STORED]
-    batch = [arrival("1", b'{"a":2}'), arrival("3"), arrival("2", b"[]"), arrival("2")]
-    assert writer.append(batch) == [CONFLICT, STORED, CONFLICT, DUPLICATE]
+STORED, DUPLICATE = Outcome.STORED, Outcome.DUPLICATE
 
 
 def test_the_log_reads_back_in_order_of_arrival(writer: SqliteLogWriter, path: Path) -> None:
@@ -117,21 +101,3 @@ def test_the_same_bad_body_is_kept_once_and_counted(writer: SqliteLogWriter) -> 
     assert writer.quarantine(entry("three", b"worse")) == "three"
     assert writer.release("one")
     assert not writer.release("one")
-
-
-def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
-    SqliteLogWriter(path).close()
-    connection = connect_writer(path)
-    connection.execute("INSERT INTO migrations VALUES (999, '0999_later.sql', 'x')")
-    connection.close()
-    with pytest.raises(SchemaError, match="install the newer version"):
-        SqliteLogWriter(path)
-
-
-def test_a_migration_that_was_changed_is_refused(path: Path) -> None:
-    SqliteLogWriter(path).close()
-    connection = connect_writer(path)
-    connection.execute("UPDATE migrations SET checksum = 'other'")
-    with pytest.raises(SchemaError, match="was changed after it was applied"):
-        migrate(connection, "log_schema")
-    connection.close()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import chain
+from typing import NamedTuple
 
 import structlog
 import zstandard
@@ -140,6 +141,7 @@ class PostgresLog:
             else:
                 unsettled.append(place)
         if unsettled:
+            unsettled.sort()  # conflicts are logged in the order of their arrival
             settled = await self._settle([arrivals[place] for place in unsettled])
             for place, outcome in zip(unsettled, settled, strict=True):
                 for one in (place, *group.repeated.get(place, ())):
@@ -172,23 +174,27 @@ class PostgresLog:
             _EARLIER, [one.run_uid for one in repeated], [one.key for one in repeated]
         )
         outcomes: list[Outcome] = []
-        given: dict[object, tuple[str, str, bytes | None, int, bytes]] = {}
+        given: dict[object, _Settled] = {}
         for place, (one, (seq, first_seq, frame)) in enumerate(zip(repeated, rows, strict=True)):
             earlier = segments.unpack(frame, self._decompressor)[seq - first_seq]
             if same_content(one.body, earlier.body):
                 outcomes.append(Outcome.DUPLICATE)
-                given[place] = (one.run_uid, one.key, None, one.received_ms, b"")
+                given[place] = _repeat(one)
                 continue
             outcomes.append(Outcome.CONFLICT)
             body_digest = digest(comparable(one.body))
             conflict = (one.run_uid, one.key, body_digest)
             if conflict in given:  # the same one twice in this group
-                given[place] = (one.run_uid, one.key, None, one.received_ms, b"")
+                given[place] = _repeat(one)
                 continue
             entry = segments.Entry(one.key, one.received_ms, one.body, seq)
             (packed,) = segments.pack([[entry]], self._compressor)
-            given[conflict] = (*conflict, one.received_ms, packed)
-        await self._fetch(_SETTLE, *map(list, zip(*given.values(), strict=True)))
+            given[conflict] = _Settled(*conflict, one.received_ms, packed)
+        settled = [*given.values()]
+        missed = await self._fetch(_SETTLE, *map(list, zip(*settled, strict=True)))
+        if missed:
+            repeats = [_repeat(settled[n - 1]) for (n,) in missed]
+            await self._fetch(_SETTLE, *map(list, zip(*repeats, strict=True)))
         return outcomes
 
     # ----------------------------------------------------------- quarantine
@@ -219,6 +225,21 @@ class PostgresLog:
             _without_nul(quarantine_id),
         )
         return bool(rows)
+
+
+class _Settled(NamedTuple):
+    """What repeats an earlier callback, or conflicts with it, as the statement wants it."""
+
+    run_uid: str
+    key: str
+    body_digest: bytes | None
+    received_ms: int
+    frame: bytes
+
+
+def _repeat(one: Arrival | _Settled) -> _Settled:
+    """Only to be counted."""
+    return _Settled(one.run_uid, one.key, None, one.received_ms, b"")
 
 
 def _group(arrivals: Sequence[Arrival]) -> _Group:

@@ -2,12 +2,16 @@
 --
 -- $1..$5  each: run uid, key, digest of the canonical body (null for what only repeats), when
 --         it came, frame. No two are the same conflict.
+--
+-- Answers with the numbers (from 1) of conflicts that another replica logged in this instant;
+-- they are not counted as repeats yet.
 WITH given AS MATERIALIZED (
     SELECT n, run_uid, callback_key, body_digest, received_ms, frame
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[])
         WITH ORDINALITY AS g (run_uid, callback_key, body_digest, received_ms, frame, n)
 ), fresh AS MATERIALIZED (
-    SELECT g.*, row_number() OVER (PARTITION BY g.run_uid ORDER BY g.n) AS place
+    -- Counted from the end, since that is where the run's next number is known.
+    SELECT g.*, row_number() OVER (PARTITION BY g.run_uid ORDER BY g.n DESC) AS place
     FROM given g LEFT JOIN LATERAL (
         SELECT seq FROM conflicts
         WHERE run_uid = g.run_uid AND callback_key = g.callback_key
@@ -30,7 +34,10 @@ WITH given AS MATERIALIZED (
     FROM fresh f JOIN reserved v USING (run_uid)
     ON CONFLICT DO NOTHING
     RETURNING run_uid, callback_key, body_digest, seq
+), packed AS (
+    INSERT INTO segments (run_uid, first_seq, callbacks, repeats, received_ms, frame)
+    SELECT k.run_uid, k.seq, 1, '{}', f.received_ms, f.frame
+    FROM kept k JOIN fresh f USING (run_uid, callback_key, body_digest)
 )
-INSERT INTO segments (run_uid, first_seq, callbacks, repeats, received_ms, frame)
-SELECT k.run_uid, k.seq, 1, '{}', f.received_ms, f.frame
-FROM kept k JOIN fresh f USING (run_uid, callback_key, body_digest)
+SELECT f.n FROM fresh f LEFT JOIN kept k USING (run_uid, callback_key, body_digest)
+WHERE k.seq IS NULL

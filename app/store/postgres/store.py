@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from app.model import Arrival, Outcome, Quarantined
+from app.store.migrations import PARTS
 from app.store.postgres.driver import (
     CHANNEL,
     OUTAGE,
@@ -17,7 +18,7 @@ from app.store.postgres.driver import (
     reason,
 )
 from app.store.postgres.log import PostgresLog
-from app.store.postgres.migrations import PARTS, migrate
+from app.store.postgres.migrations import migrate
 from app.store.postgres.reader import PostgresReader
 
 NOTIFY_S = 0.05

@@ -35,15 +35,22 @@ BUSY_TIMEOUT_S = 2.0
 """How long a statement waits for a lock that another process holds."""
 
 
-def connect_writer(path: Path, *, cache_kib: int = 16_384, synchronous: str = "FULL") -> Connection:
+def connect_writer(
+    path: Path, *, cache_kib: int = 16_384, synchronous: str = "FULL", is_alone: bool = False
+) -> Connection:
     """The one connection that writes `path`: WAL, and every commit fsync'ed.
 
     With `synchronous="NORMAL"` a power cut may undo the last commits, in order: enough for
     what is derived, and carries its progress with it.
 
+    With `is_alone` no other process may read or write the file while this one has it open;
+    raises OperationalError if one does.
+
     It checkpoints only when its owner says so. Usable from any one thread at a time.
     """
     connection = _connect(path, f"file:{_quoted(path)}?mode=rwc")
+    if is_alone:  # before the file is touched: then it is locked for good at the first touch
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -59,6 +66,17 @@ def connect_reader(path: Path, *, cache_kib: int = 8_192) -> Connection:
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def connect_inspector(path: Path) -> Connection:
+    """A connection that only looks: it changes nothing, and checkpoints nothing at its end.
+
+    It makes no file either, but for the scratch file of a write-ahead log that somebody left
+    without one. Raises OperationalError if `path` is missing.
+    """
+    # Where there is no write-ahead log, only an immutable file is read without making one.
+    mode = "mode=ro" if wal_bytes(path) else "mode=ro&immutable=1"
+    return _connect(path, f"file:{_quoted(path)}?{mode}")
 
 
 def _connect(path: Path, uri: str) -> Connection:

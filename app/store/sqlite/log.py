@@ -161,6 +161,7 @@ class SqliteLogWriter:
             seqs[key] = first_seq + len(entries)
             entries.append(segments.Entry(key, arrival.received_ms, arrival.body, None))
         if repeats:
+            repeats.sort()  # conflicts are logged in the order of their arrival
             repeated = [(place, arrivals[place], seqs[arrivals[place].key]) for place in repeats]
             for place, outcome in self._settle(run_no, first_seq, repeated, fresh, entries):
                 outcomes[place] = outcome

@@ -1,19 +1,33 @@
-"""Bringing a SQLite file up to the newest schema, one transaction a step."""
+"""Bringing SQLite files up to the newest schema, one transaction a step."""
 
-from app.store.migrations import SchemaState, pending, statements, steps
-from app.store.sqlite.driver import Connection, rolled_back
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from app.store.migrations import SchemaState, failed, pending, state, statements, steps
+from app.store.protocol import StoreUnavailableError
+from app.store.sqlite.driver import (
+    Connection,
+    Error,
+    connect_inspector,
+    connect_writer,
+    rolled_back,
+)
 
 PACKAGE = "app.store.sqlite"
 
 
-def migrate(connection: Connection, part: str) -> None:
-    """Apply what is missing of `part`. Raises SchemaError, see `app.store.migrations.pending`."""
+def migrate(connection: Connection, part: str) -> list[str]:
+    """Apply what is missing of `part`; the names of the steps that were applied here.
+
+    Raises SchemaError if one fails, or as `app.store.migrations.pending` does.
+    """
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
         " checksum TEXT NOT NULL) STRICT"
     )
-    known = steps(PACKAGE, part)
-    for step in pending(known, _applied(connection)):
+    done = []
+    for step in pending(steps(PACKAGE, part), _applied(connection)):
         connection.execute("BEGIN IMMEDIATE")
         try:
             if step.number not in _applied(connection):  # nobody else was quicker
@@ -23,22 +37,59 @@ def migrate(connection: Connection, part: str) -> None:
                     "INSERT INTO migrations VALUES (?, ?, ?)",
                     (step.number, step.name, step.checksum),
                 )
+                done.append(step.name)
             connection.execute("COMMIT")
+        except Error as error:
+            rolled_back(connection)
+            raise failed(step, error) from error
         except BaseException:
             rolled_back(connection)
             raise
+    return done
 
 
-def state(connection: Connection, part: str) -> SchemaState:
-    """How far `part` is, without changing anything. Raises SchemaError."""
-    known = steps(PACKAGE, part)
-    missing = {step.name for step in pending(known, _applied(connection))}
-    names = [step.name for step in known]
-    return SchemaState(
-        part,
-        [name for name in names if name not in missing],
-        [name for name in names if name in missing],
-    )
+def states(files: Mapping[str, Path]) -> list[SchemaState]:
+    """How far each file is, by its part, without changing anything.
+
+    A file that is missing has all steps pending, and is not made. Raises SchemaError, or
+    StoreUnavailableError if a file cannot be read.
+    """
+    found = []
+    for part, path in files.items():
+        applied: dict[int, str] = {}
+        if path.exists():
+            try:
+                with closing(connect_inspector(path)) as connection:
+                    applied = _applied(connection)
+            except Error as error:
+                raise StoreUnavailableError(f"{path} cannot be read: {error}") from error
+        found.append(state(part, steps(PACKAGE, part), applied))
+    return found
+
+
+def migrate_files(files: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Apply what is missing of each file, by its part; the names of the steps by part.
+
+    A file that is missing is made. Nobody else may have them open meanwhile: a collector of
+    the earlier version would go on with statements that no longer fit its tables. Where
+    nothing is missing they are left alone. Raises SchemaError, StoreUnavailableError if a
+    file is in use or cannot be written, or OSError.
+    """
+    if not any(state.pending for state in states(files)):
+        return {part: [] for part in files}
+    with ExitStack() as opened:
+        connections: dict[str, Connection] = {}
+        for part, path in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                connection = connect_writer(path, is_alone=True)
+            except Error as error:
+                raise StoreUnavailableError(
+                    f"{path} cannot be opened for migrating: {error};"
+                    " stop the collector that has it open, if one does"
+                ) from error
+            connections[part] = opened.enter_context(closing(connection))
+        return {part: migrate(connection, part) for part, connection in connections.items()}
 
 
 def _applied(connection: Connection) -> dict[int, str]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.model import Arrival, Outcome, Quarantined
-from app.store.sqlite.driver import SQLITE_VERSION, wal_bytes
+from app.store.protocol import StoreUnavailableError
+from app.store.sqlite.driver import SQLITE_VERSION, Error, wal_bytes
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.projection import SqliteProjection
 from app.store.sqlite.reader import SqliteReader
@@ -28,8 +29,14 @@ class SqliteStore:
 
     async def open(self) -> None:
         """Make or migrate both files."""
-        self._writer = await self._thread.run(self._open)
-        await self.reader.open()
+        try:
+            self._writer = await self._thread.run(self._open)
+            await self.reader.open()
+        except Error as error:
+            raise StoreUnavailableError(
+                f"{self._log_path} or {self._projection_path.name} beside it cannot be opened:"
+                f" {error}"
+            ) from error
 
     def _open(self) -> SqliteLogWriter:
         writer = SqliteLogWriter(self._log_path, checkpoint_bytes=self._checkpoint_bytes)
