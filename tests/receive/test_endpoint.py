@@ -220,9 +220,8 @@ def test_a_large_body_is_refused_as_announced_and_as_it_comes(
         b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", collector.port), timeout=5) as connection:
-        connection.sendall(head + b"400\r\n" + b" " * 1024 + b"\r\n")
-        for _ in range(12):
-            connection.sendall(b"400\r\n" + b" " * 1024 + b"\r\n")
+        # Just over the bound, and at once: who goes on sending may lose the answer.
+        connection.sendall(head + (b"400\r\n" + b" " * 1024 + b"\r\n") * 10)
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
     assert collector.send(sent("c2")).status_code == 200
 
