@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
+from app import observe
 from app.model import Arrival, Outcome
 from app.store.postgres.store import PostgresStore
 from tests.databases import fresh_postgres
@@ -91,3 +92,26 @@ async def test_a_listener_that_was_cut_listens_again(
     await one.store.append([arrival("1")])
     await one.store.after_commit()
     await until(lambda: other.heard > before)
+
+
+@pytest.mark.parametrize("size", [1, 64, 1500])
+async def test_a_group_of_any_size_is_one_statement(
+    replicas: tuple[Replica, Replica], size: int
+) -> None:
+    """Also where callbacks are repeated, as they were sent; else it takes two more for them all."""
+    store = replicas[0].store
+    for number in range(2):
+        before = statements()
+        outcomes = await store.append([arrival(str(key)) for key in range(size)])
+        assert set(outcomes) == {Outcome.DUPLICATE if number else Outcome.STORED}
+        assert statements() - before == 1
+    before = statements()
+    respelled = [Arrival("run", str(key), b'{"a": 1}', 1) for key in range(size)]
+    conflicting = [Arrival("run", str(key), b'{"a":2}', 1) for key in range(size)]
+    outcomes = await store.append([*respelled, *conflicting])
+    assert outcomes == [Outcome.DUPLICATE] * size + [Outcome.CONFLICT] * size
+    assert statements() - before == 3
+
+
+def statements() -> float:
+    return observe.REGISTRY.get_sample_value("edges_collector_log_statements_total") or 0.0
