@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.settings import Settings
 from app.store import migrations
@@ -14,7 +14,11 @@ from app.store.protocol import LogReader, NoLogError, Projection, SchemaError, S
 from app.store.sqlite import migrations as sqlite_migrations
 from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.projection import SqliteProjection
+from app.store.sqlite.source import SqliteSource
 from app.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from app.store.postgres.target import PostgresTarget
 
 
 def store_of(settings: Settings, on_news: Callable[[], None]) -> Store:
@@ -96,6 +100,26 @@ def _refuse_pending(states: Sequence[SchemaState]) -> None:
             "the database's schema is that of an earlier version:"
             " run `edges-collector migrate up` first"
         )
+
+
+@contextmanager
+def opened_for_copy(
+    given: Settings, wanted: Settings
+) -> Iterator[tuple[SqliteSource, "PostgresTarget"]]:
+    """The SQLite database of `given` to be read, the PostgreSQL one of `wanted` to be written.
+
+    Raises StoreError: NoLogError or SchemaError if there is no such source.
+    """
+    from app.store.postgres.target import PostgresTarget  # noqa: PLC0415 - needs the extra
+
+    url = wanted.postgres_url
+    if url is None:
+        raise ValueError(f"a copy goes to PostgreSQL, not to {wanted.log_path}")
+    with (
+        SqliteSource.opened(given.log_path, given.projection_path) as source,
+        PostgresTarget.opened(url) as target,
+    ):
+        yield source, target
 
 
 class Rebuild(NamedTuple):

@@ -128,6 +128,7 @@ class BlockingConnection:
         self._settings = settings
         self._runner = asyncio.Runner()
         self._connection: Connection | None = None
+        self._may_reconnect = True
 
     def close(self) -> None:
         """Let go of it."""
@@ -154,13 +155,17 @@ class BlockingConnection:
     def transaction(self) -> Iterator[None]:
         """All statements within take effect together, or none."""
         self.execute("BEGIN")
+        self._may_reconnect = False  # what follows on another connection would be on its own
         try:
             yield
         except BaseException:
             if self._connection is not None and not self._connection.is_closed():
                 self.execute("ROLLBACK")
             raise
-        self.execute("COMMIT")
+        else:
+            self.execute("COMMIT")
+        finally:
+            self._may_reconnect = True
 
     def _call(self, method: str, *values: object, **options: object) -> Any:
         with outages():
@@ -170,6 +175,8 @@ class BlockingConnection:
         self, method: str, values: tuple[object, ...], options: dict[str, object]
     ) -> Any:
         if self._connection is None or self._connection.is_closed():
+            if not self._may_reconnect:
+                raise asyncpg.InterfaceError("the connection was lost within a transaction")
             self._connection = await connect(self._url, self._settings, timeout_s=WORK_TIMEOUT_S)
         try:
             return await getattr(self._connection, method)(*values, **options)

@@ -1,0 +1,130 @@
+"""Copying the log of one store into another: in portions, each with the progress it makes.
+
+A source numbers callbacks over all of its runs, a target each run's from 1; so callbacks
+are taken in the source's order, and numbered anew. A portion is one transaction of the
+target. Cut off at any moment, a copy goes on behind the last portion; a source that has
+grown since is a copy that was cut off.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.canonical import digest, dumps
+from app.crash_points import reach
+from app.model import Logged
+from app.store.protocol import StoreError
+from app.store.rows import Claim
+
+if TYPE_CHECKING:
+    from app.store.postgres.target import PostgresTarget
+    from app.store.sqlite.source import SqliteSource
+
+PORTION_CALLBACKS = 4_000
+PORTION_BYTES = 8 * 1024 * 1024
+"""Of bodies: what is held in memory, unless one alone is larger."""
+
+
+class CopyRefusedError(StoreError):
+    """The target is not one to copy this source to."""
+
+
+class DamagedError(StoreError):
+    """What a store holds cannot be read back."""
+
+
+class KeptBody(NamedTuple):
+    """An entry of the quarantine, as stores keep it: the frame is the body, compressed."""
+
+    quarantine_id: str
+    body_digest: bytes
+    received_ms: int
+    last_received_ms: int
+    times_seen: int
+    reason: str
+    detail: str
+    content_type: str
+    body_bytes: int
+    frame: bytes
+
+
+class Derived(NamedTuple):
+    """What is derived of a run, as far as two stores can be compared by it."""
+
+    results: int
+    inputs: int
+
+
+class Indexed(NamedTuple):
+    """How many keys and conflicts a store has indexed of a run, and the sums of their seqs."""
+
+    keys: int
+    keys_sum: int
+    conflicts: int
+    conflicts_sum: int
+
+
+class Held(NamedTuple):
+    """What of a log a database holds, in numbers."""
+
+    callbacks: int
+    duplicates: int
+    quarantined: int
+    times_seen: int
+    """Of all that is in quarantine."""
+
+
+class Copied(NamedTuple):
+    """How far a copy is."""
+
+    next_seq: int
+    """The first seq of the source that was not copied."""
+    last_digest: bytes
+    """`identity` of the callback before it; empty if there is none."""
+    held: Held
+    """What the copy has put into the target."""
+
+
+def identity(logged: Logged) -> bytes:
+    """16 bytes that no two callbacks of any two logs share, unless one is a copy of the other."""
+    head = dumps([logged.seq, logged.run.uid, logged.key, logged.received_ms])
+    return digest(head + logged.body)
+
+
+def copy_log(
+    source: "SqliteSource", target: "PostgresTarget", on_progress: Callable[[int, int], None]
+) -> int:
+    """Copy what the target does not have yet; the number of callbacks copied now.
+
+    `on_progress` hears (callbacks in the target, callbacks in all). Raises CopyRefusedError
+    if the target holds anything that did not come from this source, and other StoreErrors.
+    """
+    copied = target.copied()
+    _refuse_other_source(source, copied)
+    target.refuse_foreign()
+    next_seq, done = copied.next_seq, copied.held.callbacks
+    total = done + source.size() + 1 - next_seq
+    on_progress(done, total)
+    while True:
+        callbacks, after = source.read(
+            Claim(None, next_seq), callbacks_max=PORTION_CALLBACKS, bytes_max=PORTION_BYTES
+        )
+        if not callbacks:
+            break
+        target.take(callbacks, from_seq=next_seq, next_seq=after)
+        reach("copy after commit")
+        next_seq, done = after, done + len(callbacks)
+        on_progress(done, max(done, total))
+    target.settle(source.runs(), source.quarantine())
+    return done - copied.held.callbacks
+
+
+def _refuse_other_source(source: "SqliteSource", copied: Copied) -> None:
+    if copied.next_seq == 1:
+        return
+    last = source.callback_at(copied.next_seq - 1)
+    if last is None or identity(last) != copied.last_digest:
+        raise CopyRefusedError(
+            f"the target holds a copy of another source: its callback {copied.next_seq - 1} is not"
+            " what this source has there. Give the source that the copy was begun with, or an"
+            " empty database or schema"
+        )

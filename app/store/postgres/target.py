@@ -1,0 +1,258 @@
+"""A PostgreSQL database as a copy writes it: in portions, each with its progress."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
+from urllib.parse import urlsplit
+
+from app.canonical import comparable, digest
+from app.crash_points import reach
+from app.model import Logged, RunId
+from app.store import segments
+from app.store.copying import (
+    Copied,
+    CopyRefusedError,
+    DamagedError,
+    Held,
+    KeptBody,
+    identity,
+)
+from app.store.postgres.driver import BlockingConnection
+from app.store.postgres.migrations import migrate_database
+from app.store.postgres.read_back import PostgresReadBack
+
+T = TypeVar("T")
+
+_ROWS_AT_ONCE = 2_000
+_FRAME_BYTES_AT_ONCE = 4 * 1024 * 1024
+
+_KEPT_COLUMNS = ", ".join(KeptBody._fields)
+
+_ADVANCE = """
+    UPDATE copies SET next_seq = $2, last_digest = $3, callbacks = callbacks + $4
+    WHERE next_seq = $1
+"""
+_RESERVE = """
+    INSERT INTO log_runs AS l (run_uid, next_seq, duplicates, is_dirty)
+    SELECT run_uid, 1 + callbacks, 0, true
+    FROM unnest($1::text[], $2::bigint[]) AS r (run_uid, callbacks) ORDER BY run_uid
+    ON CONFLICT (run_uid) DO UPDATE SET
+        next_seq = l.next_seq + excluded.next_seq - 1, is_dirty = true
+    RETURNING run_uid, next_seq
+"""
+_FIRST_SEQS = """
+    SELECT callback_key, seq FROM callback_keys
+    WHERE run_uid = $1 AND callback_key = ANY($2::text[])
+"""
+_SET_DUPLICATES = """
+    UPDATE log_runs l SET duplicates = u.duplicates
+    FROM unnest($1::text[], $2::bigint[]) AS u (run_uid, duplicates)
+    WHERE l.run_uid = u.run_uid AND l.duplicates <> u.duplicates
+"""
+_HELD = """
+    SELECT coalesce(sum(next_seq - 1), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
+        (SELECT count(*) FROM quarantine),
+        (SELECT coalesce(sum(times_seen), 0)::bigint FROM quarantine)
+    FROM log_runs
+"""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """A portion as the tables of the log take it."""
+
+    keys: list[tuple[str, str, int, bytes]] = field(default_factory=list)
+    conflicts: list[tuple[str, str, bytes, int]] = field(default_factory=list)
+    places: list[tuple[str, int, int, list[int], int]] = field(default_factory=list)
+    """Of each segment all but its frame."""
+    portions: list[Sequence[segments.Entry]] = field(default_factory=list)
+    """What is to be packed into the frame of each."""
+
+
+class PostgresTarget(PostgresReadBack):
+    """Writes a copy, and can read it back, over one connection."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(BlockingConnection(url))
+        address = urlsplit(url)
+        self.description = f"postgresql://{address.netloc.rpartition('@')[2]}{address.path}"
+        """Where it is, without user and password."""
+        self._compressor = segments.compressor()
+
+    @classmethod
+    @contextmanager
+    def opened(cls, url: str) -> Iterator[Self]:
+        """The target, with its tables made or migrated. Raises StoreError."""
+        try:
+            asyncio.run(migrate_database(url))
+        except ValueError:  # what it says may be part of a password
+            raise CopyRefusedError(
+                "the target is no address of a PostgreSQL database that can be read: give"
+                " postgresql://USER@HOST:PORT/DATABASE, a password with %-escapes in it"
+            ) from None
+        target = cls(url)
+        try:
+            yield target
+        finally:
+            target._connection.close()
+
+    def copied(self) -> Copied:
+        """How far the copy into this database is."""
+        rows = self._connection.fetch(
+            "SELECT next_seq, last_digest, callbacks, duplicates, quarantined, times_seen"
+            " FROM copies"
+        )
+        for next_seq, last_digest, *held in rows:
+            return Copied(next_seq, last_digest, Held(*held))
+        return Copied(1, b"", Held(0, 0, 0, 0))
+
+    def refuse_foreign(self) -> None:
+        """Raises CopyRefusedError if here is more, or less, than was copied."""
+        copied, held = self.copied().held, Held(*self._connection.fetch(_HELD)[0])
+        if held == copied:
+            return
+        names = ("callbacks", "duplicates", "quarantined bodies", "receipts of those bodies")
+        found = ", ".join(
+            f"{here:,} {name} instead of {brought:,}"
+            for name, here, brought in zip(names, held, copied, strict=True)
+            if here != brought
+        )
+        raise CopyRefusedError(
+            f"{self.description} holds what this copy did not bring: {found}. It is the database"
+            " of another collector, or one has served from it since; give an empty database, or"
+            " an empty schema by ?search_path=NAME"
+        )
+
+    # --------------------------------------------------------------- writing
+
+    def take(self, callbacks: Sequence[Logged], *, from_seq: int, next_seq: int) -> None:
+        """Log `callbacks`, and that the source is copied up to `next_seq`, in one transaction.
+
+        Raises CopyRefusedError if the copy is not at `from_seq`: another one is at work.
+        """
+        by_run: dict[str, list[Logged]] = {}
+        for logged in callbacks:
+            by_run.setdefault(logged.run.uid, []).append(logged)
+        with self._connection.transaction():
+            self._advance(from_seq, next_seq, identity(callbacks[-1]), len(callbacks))
+            first_seqs = self._reserve({uid: len(of_run) for uid, of_run in by_run.items()})
+            rows = _Rows()
+            for uid, of_run in by_run.items():
+                self._number(uid, first_seqs[uid], of_run, rows)
+            self._write(rows)
+            reach("copy before commit")
+
+    def _advance(self, from_seq: int, next_seq: int, last_digest: bytes, callbacks: int) -> None:
+        if from_seq == 1:
+            self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
+        moved = self._connection.execute(_ADVANCE, from_seq, next_seq, last_digest, callbacks)
+        if moved == "UPDATE 0":
+            raise CopyRefusedError(
+                f"another copy into {self.description} is at work: let it finish, or end it"
+            )
+
+    def _reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """The seqs from which on each run takes so many callbacks."""
+        rows = self._connection.fetch(_RESERVE, list(counts), list(counts.values()))
+        return {run_uid: next_seq - counts[run_uid] for run_uid, next_seq in rows}
+
+    def _number(
+        self, run_uid: str, first_seq: int, callbacks: Sequence[Logged], rows: _Rows
+    ) -> None:
+        """Add the rows of one run, whose callbacks are numbered from `first_seq` on."""
+        numbered = list(enumerate(callbacks, first_seq))
+        firsts = {one.key: seq for seq, one in numbered if one.conflicts_with is None}
+        rows.keys += [
+            (run_uid, one.key, seq, digest(one.body))
+            for seq, one in numbered
+            if one.conflicts_with is None
+        ]
+        conflicts = [(seq, one) for seq, one in numbered if one.conflicts_with is not None]
+        if conflicts:
+            earlier = [one.key for _, one in conflicts if one.key not in firsts]
+            firsts |= dict(self._connection.fetch(_FIRST_SEQS, run_uid, earlier))
+            if unknown := {one.key for _, one in conflicts} - set(firsts):
+                raise DamagedError(
+                    f"run {run_uid} has conflicts with callbacks that the target does not know:"
+                    f" {sorted(unknown)[:3]}. Drop the tables of the target, and copy again"
+                )
+        rows.conflicts += [
+            (run_uid, one.key, digest(comparable(one.body)), seq) for seq, one in conflicts
+        ]
+        entries = [
+            segments.Entry(
+                one.key,
+                one.received_ms,
+                one.body,
+                None if one.conflicts_with is None else firsts[one.key],
+            )
+            for one in callbacks
+        ]
+        for portion in segments.split(entries):
+            rows.portions.append(portion)
+            rows.places.append((run_uid, first_seq, len(portion), [], portion[0].received_ms))
+            first_seq += len(portion)
+
+    def _write(self, rows: _Rows) -> None:
+        frames = segments.pack(rows.portions, self._compressor)
+        self._connection.copy(
+            "segments",
+            "run_uid, first_seq, callbacks, repeats, received_ms, frame",
+            [(*place, frame) for place, frame in zip(rows.places, frames, strict=True)],
+        )
+        # In the order of the index: each of its pages is then written once.
+        self._connection.copy(
+            "callback_keys", "run_uid, callback_key, seq, body_digest", sorted(rows.keys)
+        )
+        self._connection.copy(
+            "conflicts", "run_uid, callback_key, body_digest, seq", rows.conflicts
+        )
+
+    def settle(
+        self, duplicates: Iterable[tuple[RunId, int]], quarantine: Iterable[KeptBody]
+    ) -> None:
+        """Make the counts of duplicates and the quarantine the source's, in one transaction.
+
+        Raises CopyRefusedError as `refuse_foreign` does.
+        """
+        with self._connection.transaction():
+            # Nobody adds to what is replaced here.
+            self._connection.execute("LOCK TABLE log_runs, quarantine IN SHARE ROW EXCLUSIVE MODE")
+            self.refuse_foreign()
+            self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
+            for page in _paged(duplicates, lambda _: 0):
+                uids, counts = [run.uid for run, _ in page], [count for _, count in page]
+                self._connection.execute(_SET_DUPLICATES, uids, counts)
+            self._connection.execute("DELETE FROM quarantine")
+            for kept in _paged(map(self.storable, quarantine), lambda one: len(one.frame)):
+                self._connection.copy("quarantine", _KEPT_COLUMNS, kept)
+            self._connection.execute(
+                "UPDATE copies SET (duplicates, quarantined, times_seen) ="
+                f" (SELECT h.b, h.c, h.d FROM ({_HELD}) AS h (a, b, c, d))"
+            )
+            reach("copy before settled")
+
+    @staticmethod
+    def storable(entry: KeptBody) -> KeptBody:
+        """An entry of the quarantine as it is kept here: text cannot hold a NUL."""
+        detail, content_type = (
+            text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+            for text in (entry.detail, entry.content_type)
+        )
+        return entry._replace(detail=detail, content_type=content_type)
+
+
+def _paged(rows: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """`rows` in lists that are bounded in number and in `size`, unless one alone is larger."""
+    page: list[T] = []
+    bytes_of_page = 0
+    for row in rows:
+        page.append(row)
+        bytes_of_page += size(row)
+        if len(page) >= _ROWS_AT_ONCE or bytes_of_page >= _FRAME_BYTES_AT_ONCE:
+            yield page
+            page, bytes_of_page = [], 0
+    if page:
+        yield page

@@ -1,0 +1,301 @@
+"""Copying SQLite to PostgreSQL: all of it, once, from where it was cut off, and proven."""
+
+import asyncio
+import contextlib
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.model import Arrival, Outcome, Quarantined
+from app.project.projector import Projector
+from app.settings import Settings
+from app.store import copying
+from app.store.copying import CopyRefusedError, copy_log
+from app.store.database import opened_for_copy, opened_for_work, store_of
+from app.store.postgres.target import PostgresTarget
+from app.store.protocol import NoLogError, SchemaError
+from app.store.segments import FRAME_BYTES_MAX
+from app.store.sqlite.driver import connect_writer
+from app.store.sqlite.log import SqliteLogWriter
+from app.store.sqlite.source import SqliteSource
+from app.store.verifying import Verdict, verify_derived, verify_log
+from tests.callbacks import sent
+from tests.databases import fresh_postgres, postgres, run
+from tests.project.test_merge import RESULT_KEYS, a_callback, a_history, arrival, exported
+
+RUNS = ("run-a", "run-b", "run-c")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=f"sqlite:///{tmp_path}/collector.db")
+
+
+@pytest.fixture
+def target() -> Iterator[Settings]:
+    with fresh_postgres() as url:
+        yield Settings(database_url=url)
+
+
+def some_arrivals(seed: int, count: int = 60) -> list[Arrival]:
+    """Runs in turn, with repeats, conflicts, bodies without an id, and a large one."""
+    rng = random.Random(seed)
+    bodies = []
+    for number in range(count):
+        ref = None if number % 11 == 0 else f"c{seed}-{number}"
+        pad = "x" * (FRAME_BYTES_MAX * 4 if number == 7 else rng.randrange(3_000))
+        body = sent(
+            ref, run=rng.choice(RUNS), row=f"r{number % 9}", results=({"n": number},), p=pad
+        )
+        bodies.append(body)
+        if rng.random() < 0.2:
+            bodies.append(rng.choice(bodies))
+        if rng.random() < 0.2 and ref is not None:
+            bodies.append(body.replace(b'"n": ', b'"n": 1'))
+    return [arrival(body) for body in bodies]
+
+
+def append(source: Settings, arrivals: Sequence[Arrival], bad: Sequence[str] = ()) -> None:
+    """Log `arrivals` in batches, quarantine `bad`, and project it all."""
+    source.log_path.parent.mkdir(exist_ok=True, parents=True)
+    writer = SqliteLogWriter(source.log_path)
+    for start in range(0, len(arrivals), 7):
+        writer.append(arrivals[start : start + 7])
+    for place, text in enumerate(bad):
+        writer.quarantine(
+            Quarantined(f"q-{text}", place, "not_json", f"why\0{text}", "text/x", text.encode())
+        )
+    writer.close()
+    with opened_for_work(source, "worker") as work:
+        projector = Projector(work.log, work.projection, RESULT_KEYS)
+        while projector.project_batch():
+            pass
+
+
+def copied(source: Settings, target: Settings) -> Verdict:
+    """The whole of a copy."""
+    with opened_for_copy(source, target) as (one, other):
+        copy_log(one, other, lambda done, total: None)
+        with opened_for_work(target, "copy") as work:
+            projector = Projector(work.log, work.projection, RESULT_KEYS)
+            while projector.project_batch():
+                pass
+        assert other.unprojected() == 0
+        return verified(one, other)
+
+
+def verified(source: SqliteSource, target: PostgresTarget) -> Verdict:
+    """What a comparison of all finds."""
+    verdict = verify_log(source, target, lambda done, total: None)
+    verify_derived(verdict, source, target)
+    return verdict
+
+
+def export(configured: Settings) -> tuple[dict[str, Any], list[Any]]:
+    """The exports of a store, and its callbacks and quarantine as the API lists them."""
+
+    async def exporting() -> tuple[dict[str, Any], list[Any]]:
+        store = store_of(configured, on_news=lambda: None)
+        await store.open()
+        try:
+            rows: list[Any] = []
+            for uid in RUNS:
+                found = await store.reader.callbacks(uid, after_seq=0, limit=1000)
+                numbers = {row.seq: place for place, row in enumerate(found)}
+                rows += [
+                    (
+                        uid,
+                        row.callback_key,
+                        row.received_ms,
+                        None if row.conflicts_with is None else numbers[row.conflicts_with],
+                        await store.reader.raw(uid, row.seq),
+                    )
+                    for row in found
+                ]
+                view = await store.reader.run(uid)
+                rows.append((uid, view and view.duplicates))
+            for entry in await store.reader.quarantined(after="", limit=100):
+                _, body = await store.reader.quarantined_entry(entry.quarantine_id) or (None, b"")
+                detail = entry.detail.replace("\0", "\N{REPLACEMENT CHARACTER}")
+                rows.append(
+                    (entry.quarantine_id, entry.times_seen, entry.received_ms, detail, body)
+                )
+            return await exported(store.reader), rows
+        finally:
+            await store.close()
+
+    return asyncio.run(exporting())
+
+
+def appended(target: Settings, arrivals: Sequence[Arrival]) -> set[Outcome]:
+    """What a collector that serves from the target says to `arrivals`."""
+
+    async def appending() -> set[Outcome]:
+        store = store_of(target, on_news=lambda: None)
+        await store.open()
+        outcomes = await store.append(arrivals)
+        await store.close()
+        return set(outcomes)
+
+    return asyncio.run(appending())
+
+
+def test_everything_arrives_and_is_known_there(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "PORTION_CALLBACKS", 10)  # conflicts reach over portions
+    arrivals = some_arrivals(1)
+    append(source, arrivals, bad=("bad", "worse", "bad"))
+    verdict = copied(source, target)
+    assert verdict.differences == verdict.notes == []
+    assert verdict.runs == 3
+    assert verdict.conflicts > 3
+    assert verdict.duplicates > 3
+    assert verdict.quarantined == 2
+    assert export(source) == export(target)
+    assert Outcome.STORED not in appended(target, arrivals)
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.data(), st.integers(1, 4))
+def test_any_history_is_exported_alike_from_both(data: st.DataObject, portion: int) -> None:
+    postgres()
+    callbacks = data.draw(st.lists(a_callback(), min_size=1, max_size=9))
+    batches = data.draw(a_history(callbacks))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fresh_postgres() as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(copying, "PORTION_CALLBACKS", portion)
+        source = Settings(database_url=f"sqlite:///{folder}/collector.db")
+        target = Settings(database_url=url)
+        append(source, [arrival(body) for batch in batches for body in batch])
+        assert copied(source, target).differences == []
+        assert export(source) == export(target)
+
+
+def test_a_source_that_grew_is_copied_on(source: Settings, target: Settings) -> None:
+    append(source, some_arrivals(2), bad=("bad", "released later"))
+    copied(source, target)
+    assert copied(source, target).differences == []
+    append(source, [*some_arrivals(3), *some_arrivals(2)[:5]], bad=("bad", "new"))
+    writer = SqliteLogWriter(source.log_path)
+    assert writer.release("q-released later")
+    writer.close()
+    verdict = copied(source, target)
+    assert verdict.differences == []
+    assert verdict.quarantined == 2
+    assert export(source) == export(target)
+
+
+def test_an_empty_source_makes_an_empty_target(source: Settings, target: Settings) -> None:
+    append(source, [])
+    assert copied(source, target) == Verdict()
+
+
+def test_what_arrives_while_it_is_copied_is_left_to_the_next_copy(
+    source: Settings, target: Settings
+) -> None:
+    append(source, some_arrivals(4))
+    with opened_for_copy(source, target) as (one, other):
+        writer = SqliteLogWriter(source.log_path)
+        writer.append([arrival(sent("later", run=RUNS[0]))])
+        before = copy_log(one, other, lambda done, total: None)
+        assert not [line for line in verified(one, other).differences if "results" not in line]
+        writer.close()
+    with opened_for_copy(source, target) as (one, other):
+        assert copy_log(one, other, lambda done, total: None) == 1
+    assert before > 1
+
+
+def test_a_source_that_is_not_projected_is_compared_without_results(
+    source: Settings, target: Settings
+) -> None:
+    append(source, some_arrivals(5))
+    source.projection_path.unlink()
+    verdict = copied(source, target)
+    assert verdict.differences == []
+    assert "the source is not projected" in verdict.notes[0]
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_target_that_holds_anything_else_is_refused(
+    source: Settings, target: Settings, served: bool
+) -> None:
+    append(source, some_arrivals(6))
+    if served:
+        copied(source, target)
+    appended(target, [arrival(sent("foreign", run="another"))])
+    with pytest.raises(CopyRefusedError, match="callbacks instead of"):
+        copied(source, target)
+
+
+def test_a_target_that_was_copied_from_another_source_is_refused(
+    source: Settings, target: Settings, tmp_path: Path
+) -> None:
+    append(source, some_arrivals(7))
+    copied(source, target)
+    other = Settings(database_url=f"sqlite:///{tmp_path}/other.db")
+    append(other, some_arrivals(7))  # the same bodies, received at other times
+    with pytest.raises(CopyRefusedError, match="a copy of another source"):
+        copied(other, target)
+
+
+TAMPERINGS = {
+    "INSERT INTO log_runs VALUES ('more', 1, 0, false)": "number of runs",
+    "UPDATE quarantine SET detail = 'other'": "quarantine: digest",
+    "DELETE FROM quarantine": "quarantine: entries",
+    "UPDATE log_runs SET duplicates = 99 WHERE run_uid = 'run-a'": "run run-a: duplicates",
+    "UPDATE runs SET results = results + 1 WHERE run_uid = 'run-b'": "run run-b: results",
+    "DELETE FROM callback_keys WHERE run_uid = 'run-a'": "run run-a: keys",
+    "UPDATE conflicts SET seq = seq + 1 WHERE run_uid = 'run-b'": "run run-b: keys and conflicts",
+    "UPDATE segments c SET frame = a.frame FROM segments a"
+    " WHERE a.run_uid = 'run-a' AND c.run_uid = 'run-c'": "run run-c: digest",
+    "UPDATE segments SET frame = '\\x00' WHERE run_uid = 'run-b'": "run run-b: damage",
+    "DELETE FROM segments WHERE run_uid = 'run-a'": "run run-a: callbacks",
+}
+
+
+def test_whatever_was_tampered_with_is_found(source: Settings, target: Settings) -> None:
+    append(source, some_arrivals(8, 30), bad=("bad",))
+    assert copied(source, target).differences == []
+    url = target.postgres_url
+    assert url is not None
+    with opened_for_copy(source, target) as (one, other):
+        before = ""
+        for tampering, found in TAMPERINGS.items():
+            run(url, tampering)
+            differences = "\n".join(verified(one, other).differences)
+            assert found not in before
+            assert found in differences
+            before = differences
+
+
+def test_what_is_no_log_of_this_version_is_refused(source: Settings, tmp_path: Path) -> None:
+    def refusal(path: Path, error: type[Exception]) -> str:
+        with pytest.raises(error) as raised, contextlib.ExitStack() as stack:
+            stack.enter_context(SqliteSource.opened(path, tmp_path / "none.db"))
+        return str(raised.value)
+
+    append(source, some_arrivals(9, 5))
+    assert "there is no SQLite database" in refusal(tmp_path / "missing.db", NoLogError)
+    (tmp_path / "text").write_text("not a database" * 100)
+    assert "is not a log" in refusal(tmp_path / "text", SchemaError)
+    assert "no segments" in refusal(source.projection_path, SchemaError)
+    connection = connect_writer(source.log_path)
+    connection.execute("INSERT INTO migrations VALUES (999, '0999_later.sql', 'x')")
+    assert "install the newer version" in refusal(source.log_path, SchemaError)
+    connection.execute("DELETE FROM migrations")
+    assert "written by an earlier version" in refusal(source.log_path, SchemaError)
+    connection.close()
