@@ -1,6 +1,9 @@
 """What is measured with PostgreSQL, which shares one core with wrk; the receiver has the other."""
 
+import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +39,11 @@ def emptied(server: PostgresServer, kind: str) -> Iterator[Running]:
 def postgres_acknowledging(bench: Bench) -> Iterator[Figure]:
     """2 KB bodies, 64 connections: against a server that does nothing, and single commits."""
     bodies = Bodies(bench.folder, 1)
-    rounds: dict[str, list[Measured]] = {kind: [] for kind in "NPC"}
+    rounds: dict[str, list[Measured]] = {kind: [] for kind in "NPQC"}
     detail = statements = ""
     with postgres() as server:
         for number in range(bench.rounds):
-            for kind in "NPC":
+            for kind in "NPQC":
                 bench.say(f"PostgreSQL, acknowledging, round {number + 1}: {kind}")
                 with emptied(server, kind) as receiver:
                     wrk(receiver.port, bodies, seconds=1)
@@ -54,7 +57,9 @@ def postgres_acknowledging(bench: Bench) -> Iterator[Figure]:
     rate = {kind: statistics.median(m.rate for m in found) for kind, found in rounds.items()}
     p50 = {kind: statistics.median(m.p50_ms for m in found) for kind, found in rounds.items()}
     p99 = {kind: statistics.median(m.p99_ms for m in found) for kind, found in rounds.items()}
-    detail = f"{rate['C']:,.0f}/s; N {rate['N']:,.0f}, P {rate['P']:,.0f}; {detail}"
+    detail = (
+        f"{rate['C']:,.0f}/s; N {rate['N']:,.0f}, P {rate['P']:,.0f}, Q {rate['Q']:,.0f}; {detail}"
+    )
     yield Figure("PostgreSQL / N", rate["C"] / rate["N"], 0.55, detail=detail)
     yield Figure("PostgreSQL / P", rate["C"] / rate["P"], 4, detail=statements)
     detail = f"p50 {p50['C']:.1f} ms, p99 {p99['C']:.1f} ms; N {p50['N']:.1f}, {p99['N']:.1f}"
@@ -80,6 +85,28 @@ def postgres_sustained(bench: Bench) -> Iterator[Figure]:
         f"{found.rate:,.0f}/s; {detail}; lag {lag_s:.1f} s ({waiting:,}), then {catch_up_s:.1f} s"
     )
     yield Figure("PostgreSQL 60 s / N", found.rate / n, 0.3, detail=detail)
+
+
+def copying(bench: Bench) -> Iterator[Figure]:
+    """All that a collector received, moved from SQLite to PostgreSQL, projected and verified."""
+    bodies, folder = Bodies(bench.folder, 25), bench.folder / "copied"
+    folder.mkdir()
+    bench.say("copying: the source")
+    with running("C", folder=folder) as source:
+        wrk(source.port, bodies, seconds=10)
+        source.catch_up_s()
+    bench.say("copying")
+    with postgres() as server:
+        copied = subprocess.run(
+            [sys.executable, "-m", "app", "copy", "--json", "--from",
+             f"sqlite:///{folder}/collector.db", "--to", server.url],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    if copied.returncode:
+        raise RuntimeError(copied.stderr)
+    said = json.loads(copied.stdout)
+    detail = f"{said['results']:,} results of {said['callbacks']:,} callbacks, verified"
+    yield Figure("copied results a second", said["results_per_second"], 20_000, detail=detail)
 
 
 def _statements(receiver: Running) -> str:

@@ -1,11 +1,11 @@
 """The baselines: a server that does nothing, and the naive receivers that people write.
 
-    python -m tests.bench.receivers N|W|S|P PORT DATABASE
+    python -m tests.bench.receivers N|W|S|P|Q PORT DATABASE
 
 N reads the body and answers 200. W inserts and commits under a lock, one at a time. S does
-the same without the lock, so that requests commit each other's rows. P commits each callback
-by itself in PostgreSQL, over a pool of asyncpg. All run on uvicorn with the options of the
-collector.
+the same without the lock, so that requests commit each other's rows. P is W in PostgreSQL: a
+connection of asyncpg that commits one callback after another; Q does the same over ten. All
+run on uvicorn with the options of the collector.
 """
 
 import asyncio
@@ -24,19 +24,17 @@ from starlette.routing import Route
 
 from app.store.sqlite.driver import driver
 
-POOL = 16
-"""Connections that P commits over at the same time."""
 
-
-def create_postgres_app(url: str) -> Starlette:
-    """P: (id, body) in the PostgreSQL at `url`, a commit each."""
+def create_postgres_app(kind: str, url: str) -> Starlette:
+    """P and Q: (id, body) in the PostgreSQL at `url`, a commit each."""
     pool: asyncpg.Pool
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         nonlocal pool
         del app
-        pool = await asyncpg.create_pool(url, min_size=POOL, max_size=POOL)
+        size = 1 if kind == "P" else 10
+        pool = await asyncpg.create_pool(url, min_size=size, max_size=size)
         await pool.execute("CREATE TABLE IF NOT EXISTS naive (id text PRIMARY KEY, body bytea)")
         yield
         await pool.close()
@@ -95,8 +93,8 @@ def create_app(kind: str, database: str) -> Starlette:
 
 if __name__ == "__main__":
     uvicorn.run(
-        create_postgres_app(sys.argv[3])
-        if sys.argv[1] == "P"
+        create_postgres_app(sys.argv[1], sys.argv[3])
+        if sys.argv[1] in "PQ"
         else create_app(sys.argv[1], sys.argv[3]),
         port=int(sys.argv[2]),
         loop="uvloop",

@@ -42,9 +42,9 @@ _CLAIM = """
     FROM (
         SELECT q.run_uid, l.next_seq
         FROM log_runs l JOIN projections q USING (run_uid)
-        WHERE {chosen} AND l.next_seq > q.next_seq
+        WHERE {chosen} AND l.run_uid > $3 AND l.next_seq > q.next_seq
             AND (q.leased_until < now() OR q.leased_by = $1)
-        ORDER BY q.leased_until LIMIT 1
+        ORDER BY l.run_uid LIMIT 1
         FOR UPDATE OF q SKIP LOCKED
     ) AS free
     WHERE p.run_uid = free.run_uid
@@ -69,18 +69,33 @@ class PostgresProjection:
         self._connection = connection
         self._is_rebuild = is_rebuild
         self._holder = worker_name
+        self._last_uid = ""
         chosen = "true" if is_rebuild else "l.is_dirty"
         self._enrol, self._claim = _ENROL.format(chosen=chosen), _CLAIM.format(chosen=chosen)
 
     def claim(self) -> Claim | None:
-        """A run that has something new and that no other worker is at; it is ours for a while."""
-        self._connection.execute(self._enrol)
-        rows = self._connection.fetch(self._claim, self._holder, LEASE_S)
-        for run_uid, next_seq, before_seq in rows:
-            return Claim(RunId(0, run_uid), next_seq, before_seq)
+        """A run that has something new and that no other worker is at; it is ours for a while.
+
+        The next one by uid after the last, and round again, so that each has its turn and a
+        claim costs the same however many runs wait.
+        """
+        claim = self._claim_after(self._last_uid)
+        if claim is None:
+            self._connection.execute(self._enrol)
+            claim = self._claim_after("")
+        if claim is not None:
+            return claim
         if not self._is_rebuild:
             # Left by a worker that died between its commit and its last word.
             self._connection.execute(_CLEAN_UP)
+        return None
+
+    def _claim_after(self, run_uid: str) -> Claim | None:
+        for uid, next_seq, before_seq in self._connection.fetch(
+            self._claim, self._holder, LEASE_S, run_uid
+        ):
+            self._last_uid = uid
+            return Claim(RunId(0, uid), next_seq, before_seq)
         return None
 
     # ----------------------------------------------------------------- reading
