@@ -134,27 +134,23 @@ def test_ten_seconds_without_postgres_are_an_outage_and_no_loss(
     back = time.monotonic()
     time.sleep(8)
     load.finish()
-    meanwhile = [status for at, status in load.answers if stopped + 1 < at < back - 1]
-    assert meanwhile
-    assert set(meanwhile) == {503}
     assert load.without_retry_after == 0
-
-    def taken(start_s: float, end_s: float) -> int:
-        return sum(status == 200 and start_s <= at < end_s for at, status in load.answers)
-
-    before = taken(stopped - 2.5, stopped - 0.5) / 2
-    after = taken(back + 5, back + 7) / 2
-    assert after > before * 0.6, f"{before}/s before, {after}/s five seconds after"
+    meanwhile = {status for at, status in load.answers if stopped + 1 < at < back - 1}
+    assert meanwhile == {503}
+    afterwards = {status for at, status in load.answers if at > back + 5}
+    assert afterwards == {200}
     check(collector, load.acknowledged, set(load.sent))
 
 
 @pytest.mark.parametrize("size", [1, 40])
-def test_a_network_cut_in_mid_commit_neither_loses_nor_doubles(start: Start, size: int) -> None:
+def test_a_network_cut_in_mid_commit_neither_loses_nor_doubles(
+    start: Start, server: PostgresServer, size: int
+) -> None:
     """The commit takes place, and its answer gets lost: a retry counts once."""
-    with fresh_postgres() as url, ExitStack() as ending:
-        proxy = TcpProxy([int(url.partition("@")[2].partition(":")[2].partition("/")[0])])
+    with ExitStack() as ending:
+        proxy = TcpProxy([server.port])
         ending.callback(proxy.close)
-        through = url.replace(url.partition("@")[2].partition("/")[0], f"127.0.0.1:{proxy.port}")
+        through = server.url.replace(str(server.port), str(proxy.port))
         collector = start(through).wait_until_ready()
         assert collector.send(sent("first")).status_code == 200
         cut: list[bytes] = []

@@ -137,6 +137,7 @@ async def _demo(inputs: int, out: Path, drop_share: float) -> Outcome:
         settings = Settings(
             data_dir=Path(folder),
             database_url=None,
+            role="all",
             port=_free_port(),
             host="127.0.0.1",
             drain_s=0,

@@ -44,9 +44,8 @@ WAITING_BYTES_MAX = 32 * 1024 * 1024
 BATCH_MAX = 2_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
-# A disk slower than this is worth a short wait for company: for most of those who were there.
+# A disk slower than this is worth a short wait for company: for those who were there last time.
 _SLOW_DISK_S = 0.004
-_COMPANY_SHARE = 0.95
 _RECENT_COMMITS = 16
 
 
@@ -196,7 +195,7 @@ class GroupCommit:
         self._commits_s.append(perf_counter() - started)
         # The quickest of the last ones: the others waited for the processor, not for the disk.
         self._disk_s = min(self._commits_s)
-        self._company = int((len(batch) + len(self._waiting)) * _COMPANY_SHARE)
+        self._company = len(batch) + len(self._waiting)
         for (_, waiter), outcome in zip(batch, outcomes, strict=True):
             _tell(waiter, waiter.set_result, outcome)
         if self._after_commit is not None:

@@ -1,6 +1,7 @@
 """What is measured with PostgreSQL, which shares one core with wrk; the receiver has the other."""
 
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.bench.load import LOAD_CORE, Bodies, Measured, wrk
-from tests.bench.measures import Bench, Figure, do_nothing_rates, shares_of, verify
+from tests.bench.measures import CALM_S, Bench, Figure, do_nothing_rates, shares_of, verify
 from tests.bench.servers import Running, running, scratch
 from tests.databases import run
 from tests.postgres_server import PostgresServer
@@ -85,6 +86,26 @@ def postgres_sustained(bench: Bench) -> Iterator[Figure]:
         f"{found.rate:,.0f}/s; {detail}; lag {lag_s:.1f} s ({waiting:,}), then {catch_up_s:.1f} s"
     )
     yield Figure("PostgreSQL 60 s / N", found.rate / n, 0.3, detail=detail)
+
+
+def outage(bench: Bench) -> Iterator[Figure]:
+    """The rate five seconds after PostgreSQL was gone for ten, under load all the while."""
+    bodies = Bodies(bench.folder, 1)
+    with postgres() as server, emptied(server, "C") as receiver:
+        bench.say("PostgreSQL, before an outage")
+        before = wrk(receiver.port, bodies, seconds=bench.seconds).rate
+        receiver.catch_up_s()
+        time.sleep(CALM_S)
+        bench.say("PostgreSQL, the outage")
+        server.stop(signal.SIGQUIT)
+        meanwhile = wrk(receiver.port, bodies, seconds=10)
+        server.start()
+        time.sleep(5)
+        bench.say("PostgreSQL, after the outage")
+        after = wrk(receiver.port, bodies, seconds=bench.seconds).rate
+        receiver.catch_up_s()
+    detail = f"{before:,.0f}/s before, {meanwhile.rate:,.0f}/s meanwhile, {after:,.0f}/s after"
+    yield Figure("after an outage / before", after / before, 0.9, detail=detail)
 
 
 def copying(bench: Bench) -> Iterator[Figure]:
