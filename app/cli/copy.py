@@ -2,18 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
+from app.cli.progress import bars
 from app.cli.settings import load_settings
 from app.project.companion import projecting_beside
 from app.settings import Settings
@@ -133,35 +130,16 @@ def _copy(given: Settings, wanted: Settings) -> Outcome:
     with (
         opened_for_copy(given, wanted) as (source, target),
         projecting_beside(wanted, WORKER_NAME) as companion,
-        _progress() as phase,
+        bars() as bar,
     ):
         results_before = target.results()
-        copied = copy_log(source, target, phase("copying"))
-        verdict = verify_log(source, target, phase("verifying"))
+        copied = copy_log(source, target, bar("copying"))
+        verdict = verify_log(source, target, bar("verifying"))
         if not verdict.differences:
-            tell = phase("projecting")
+            tell = bar("projecting")
             companion.wait(
                 target.unprojected, lambda left: tell(verdict.callbacks - left, verdict.callbacks)
             )
             verify_derived(verdict, source, target)
         results = target.results()
     return Outcome(verdict, copied, results, results - results_before)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Makes a bar for each phase, on a terminal; a bar hears (callbacks done, callbacks in all)."""
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-
-        def phase(name: str) -> Callable[[int, int], None]:
-            task = progress.add_task(name, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
-
-        yield phase

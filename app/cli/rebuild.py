@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
+from app.cli.progress import bars
 from app.cli.settings import load_settings
 from app.project.rebuild import rebuild as rebuild_projection
 from app.store.database import opened_for_rebuild
@@ -30,24 +29,11 @@ def rebuild(
     """
     settings = load_settings(**({} if data_dir is None else {"data_dir": data_dir}))
     allow_deep_nesting()
-    columns = (
-        TextColumn("rebuilding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("rebuild", total=None)
-        try:
-            with opened_for_rebuild(settings) as store:
-                done = rebuild_projection(
-                    store,
-                    settings.result_keys,
-                    lambda done, total: progress.update(task, completed=done, total=total),
-                )
-        except StoreError as error:
-            fail(str(error), code=2 if isinstance(error, NoLogError) else 1)
+    try:
+        with bars() as bar, opened_for_rebuild(settings) as store:
+            done = rebuild_projection(store, settings.result_keys, bar("rebuilding"))
+    except StoreError as error:
+        fail(str(error), code=2 if isinstance(error, NoLogError) else 1)
     if as_json:
         sys.stdout.write(json.dumps({"callbacks": done}) + "\n")
     else:

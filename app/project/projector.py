@@ -8,7 +8,7 @@ from app.model import RunId
 from app.project.merge import Merge
 from app.project.reading import Reading, read_callback
 from app.store.protocol import LogReader, Projection
-from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow
+from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known
 
 BATCH_MAX = 1_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -64,17 +64,29 @@ class Projector:
         return Projected(claim, next_seq, is_saved, len(batch), oldest_ms, compute_s, compute_cpu_s)
 
     def _merge(self, run: RunId, readings: Sequence[Reading]) -> Changes:
-        known = self._projection.load(
-            run,
-            {reading.input_key for reading in readings if reading.input_key != NO_INPUT},
-            {(one.input_key, one.content) for one in readings if one.content is not None},
-        )
         earlier = _Earlier(run, self._log, self._projection, self._result_keys)
-        merge = Merge(known, earlier)
+        merge = Merge(self._known(run, readings), earlier)
         for reading in readings:
             merge.add(reading)
         self._forget_known_fields(merge.changes)
         return merge.changes
+
+    def _known(self, run: RunId, readings: Sequence[Reading]) -> Known:
+        """What is stored of a run that its new callbacks may touch."""
+        keys = {reading.input_key for reading in readings if reading.input_key != NO_INPUT}
+        inputs = {row.input_key: row for row in self._projection.inputs(run, keys)}
+        numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
+        # A content belongs to one input: where that is new, there can be no other callback.
+        wanted = {
+            (numbers[reading.input_key], reading.content)
+            for reading in readings
+            if reading.content is not None and reading.input_key in numbers
+        }
+        by_content: dict[bytes, list[CallbackRow]] = {}
+        for row in self._projection.with_contents(run, list(wanted)):
+            if row.content is not None:
+                by_content.setdefault(row.content, []).append(row)
+        return Known(self._projection.run(run), inputs, by_content)
 
     def _forget_known_fields(self, changes: Changes) -> None:
         """Most results have the fields of those before them: write only what is new."""
@@ -102,7 +114,7 @@ class _Earlier:
         return self._projection.family(self._run, first_seq)
 
     def with_content(self, input_no: int, content: bytes) -> list[CallbackRow]:
-        return self._projection.with_content(self._run, input_no, content)
+        return list(self._projection.with_contents(self._run, [(input_no, content)]))
 
     def input(self, input_no: int) -> InputRow:
         return self._projection.input(self._run, input_no)

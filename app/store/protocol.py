@@ -1,11 +1,11 @@
 """What the service asks of a store. Two implement it, and one suite of tests runs against both."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
 from app.store.reader import Reader
-from app.store.rows import CallbackRow, Changes, Claim, InputRow, Known, Portion
+from app.store.rows import CallbackRow, Changes, Claim, InputRow, Portion, RunRow
 
 
 class StoreError(Exception):
@@ -89,19 +89,16 @@ class Projection(Protocol):
     def claim(self) -> Claim | None:
         """What to project next; None if there is nothing, or others have it."""
 
-    def load(
-        self,
-        run: RunId,
-        input_keys: Collection[bytes],
-        contents: Collection[tuple[bytes, bytes]],
-    ) -> Known:
-        """What is stored of a run that callbacks with these inputs and contents may touch.
+    def run(self, run: RunId) -> RunRow:
+        """What is known of a run; an empty row if nothing is."""
 
-        `contents` are (input key, content) each: a content belongs to one input.
-        """
+    def inputs(self, run: RunId, input_keys: Collection[bytes]) -> Iterable[InputRow]:
+        """Those of these inputs of a run that are known."""
 
-    def with_content(self, run: RunId, input_no: int, content: bytes) -> list[CallbackRow]:
-        """The callbacks of one input of a run with this content."""
+    def with_contents(
+        self, run: RunId, wanted: Sequence[tuple[int, bytes]]
+    ) -> Iterable[CallbackRow]:
+        """The callbacks of a run with one of these (input number, content) pairs."""
 
     def family(self, run: RunId, first_seq: int) -> list[CallbackRow]:
         """A callback and those that conflict with it."""

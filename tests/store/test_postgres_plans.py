@@ -171,8 +171,9 @@ def test_what_a_worker_reads_and_writes(
     try:
         projection = PostgresProjection(connection, "worker")
         uid = RunId(0, UID)
-        projection.load(uid, [b"x" * 32], [])
-        projection.with_content(uid, 7, b"y" * 32)
+        list(projection.inputs(uid, [b"x" * 32]))
+        list(projection.with_contents(uid, [(7, b"y" * 32)]))
+        projection.run(uid)
         projection.family(uid, 7)
         projection.input(uid, 7)
         claim = projection.claim()

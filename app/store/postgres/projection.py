@@ -20,7 +20,7 @@ from app.store.derived import (
     run_values,
 )
 from app.store.postgres.driver import BlockingConnection, Row
-from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known, RunRow
+from app.store.rows import CallbackRow, Changes, Claim, InputRow, RunRow
 
 LEASE_S = 10
 """How long a run waits for another worker when the one that had it died."""
@@ -100,32 +100,14 @@ class PostgresProjection:
 
     # ----------------------------------------------------------------- reading
 
-    def load(
-        self,
-        run: RunId,
-        input_keys: Collection[bytes],
-        contents: Collection[tuple[bytes, bytes]],
-    ) -> Known:
-        """What is stored of a run that callbacks with these inputs and contents may touch."""
-        inputs = {
-            row.input_key: row
-            for row in self._inputs("input_key = ANY($2::bytea[])", run, list(input_keys))
-        }
-        numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
-        wanted = [(numbers[key], content) for key, content in contents if key in numbers]
-        by_content: dict[bytes, list[CallbackRow]] = {}
-        for row in self._with_contents(run, wanted):
-            if row.content is not None:
-                by_content.setdefault(row.content, []).append(row)
-        return Known(self._run(run), inputs, by_content)
+    def inputs(self, run: RunId, input_keys: Collection[bytes]) -> Iterable[InputRow]:
+        """Those of these inputs of a run that are known."""
+        return self._inputs("input_key = ANY($2::bytea[])", run, list(input_keys))
 
-    def with_content(self, run: RunId, input_no: int, content: bytes) -> list[CallbackRow]:
-        """The callbacks of one input of a run with this content."""
-        return list(self._with_contents(run, [(input_no, content)]))
-
-    def _with_contents(
+    def with_contents(
         self, run: RunId, wanted: Sequence[tuple[int, bytes]]
     ) -> Iterable[CallbackRow]:
+        """The callbacks of a run with one of these (input number, content) pairs."""
         if not wanted:
             return ()
         numbers, contents = zip(*wanted, strict=True)
@@ -156,7 +138,8 @@ class PostgresProjection:
             return row
         raise LookupError(f"run {run.uid} has no input {input_no}")
 
-    def _run(self, run: RunId) -> RunRow:
+    def run(self, run: RunId) -> RunRow:
+        """What is known of a run; an empty row if nothing is."""
         rows = self._connection.fetch(
             "SELECT callbacks, conflicts, results, statuses, action_name, execution_mode,"
             " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"

@@ -19,7 +19,7 @@ from app.store.derived import (
     input_values,
     run_values,
 )
-from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known, RunRow
+from app.store.rows import CallbackRow, Changes, Claim, InputRow, RunRow
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.migrations import migrate
 
@@ -69,33 +69,14 @@ class SqliteProjection:
 
     # ----------------------------------------------------------------- reading
 
-    def load(
-        self,
-        run: RunId,
-        input_keys: Collection[bytes],
-        contents: Collection[tuple[bytes, bytes]],
-    ) -> Known:
-        """What is stored of a run that callbacks with these inputs and contents may touch.
+    def inputs(self, run: RunId, input_keys: Collection[bytes]) -> Iterable[InputRow]:
+        """Those of these inputs of a run that are known."""
+        return self._inputs(run, _BY_KEY, list(input_keys))
 
-        `contents` are (input key, content) each: a content belongs to one input, so that
-        those of an input that is not known yet need not be looked for.
-        """
-        inputs = {row.input_key: row for row in self._inputs(run, _BY_KEY, list(input_keys))}
-        numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
-        wanted = [(numbers[key], content) for key, content in contents if key in numbers]
-        by_content: dict[bytes, list[CallbackRow]] = {}
-        for row in self._with_contents(run, wanted):
-            if row.content is not None:
-                by_content.setdefault(row.content, []).append(row)
-        return Known(self._run(run), inputs, by_content)
-
-    def with_content(self, run: RunId, input_no: int, content: bytes) -> list[CallbackRow]:
-        """The callbacks of one input of a run with this content."""
-        return list(self._with_contents(run, [(input_no, content)]))
-
-    def _with_contents(
+    def with_contents(
         self, run: RunId, wanted: Sequence[tuple[int, bytes]]
     ) -> Iterable[CallbackRow]:
+        """The callbacks of a run with one of these (input number, content) pairs."""
         for portion in _portions(wanted):
             values = ", ".join(["(?, ?)"] * len(portion))
             for row in self._connection.execute(
@@ -119,7 +100,8 @@ class SqliteProjection:
             return row
         raise LookupError(f"run {run.uid} has no input {input_no}")
 
-    def _run(self, run: RunId) -> RunRow:
+    def run(self, run: RunId) -> RunRow:
+        """What is known of a run; an empty row if nothing is."""
         row = self._connection.execute(
             "SELECT callbacks, conflicts, results, statuses, action_name, execution_mode,"
             " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"
