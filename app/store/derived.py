@@ -1,18 +1,31 @@
 """Derived rows as columns: what every store writes of a run, an input and a callback."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
-from app.canonical import Json, canonical
-from app.model import completeness, input_status, run_status
+from app.canonical import canonical
+from app.model import RunId, completeness, input_status, run_status
 from app.store.rows import CallbackRow, InputRow, RunRow
 
 Column = str | int | bytes | bool | None
 
 INPUT_COLUMNS = "status, statuses, error_label, error, results, first_received_ms, last_received_ms"
 """What changes of an input; see `input_values`."""
+
+INPUT_ROW_COLUMNS = (
+    "input_no, input_key, input, custom_data, statuses, error, results, first_received_ms,"
+    " last_received_ms"
+)
+"""What is read of an input; see `input_row`."""
+
+RUN_ROW_COLUMNS = (
+    "callbacks, conflicts, results, statuses, action_name, execution_mode, scheduled_run_uid,"
+    " inputs, inputs_succeeded, inputs_failed, first_received_ms, last_received_ms, finished_ms"
+)
+"""What is read of a run; see `run_row`."""
 
 CALLBACK_COLUMNS = (
     "seq, callback_key, input_no, batch_uid, status, content, results, received_ms,"
@@ -76,19 +89,29 @@ def callback_values(row: CallbackRow) -> tuple[Column, ...]:
     )
 
 
+def run_row(run: RunId, columns: Sequence[Any]) -> RunRow:
+    """A run from its `RUN_ROW_COLUMNS`."""
+    callbacks, conflicts, results, statuses, *rest = columns
+    return RunRow(run, callbacks, conflicts, results, set(orjson.loads(statuses)), *rest)
+
+
+def input_row(columns: Sequence[Any]) -> InputRow:
+    """An input from its `INPUT_ROW_COLUMNS`."""
+    input_no, key, given, custom, statuses, error, *rest = columns
+    return InputRow(
+        input_no,
+        key,
+        given,
+        custom,
+        set(orjson.loads(statuses)),
+        orjson.loads(error) if error else None,
+        *rest,
+    )
+
+
 def as_json(values: Set[str]) -> str:
     """A set as a column."""
     return orjson.dumps(sorted(values)).decode()
-
-
-def as_set(column: str) -> set[str]:
-    """The set in a column."""
-    return set(orjson.loads(column))
-
-
-def as_error(column: str | None) -> dict[str, Json] | None:
-    """The error in a column."""
-    return orjson.loads(column) if column else None
 
 
 @lru_cache

@@ -13,10 +13,12 @@ from app.model import RunId
 from app.store.derived import (
     CALLBACK_COLUMNS,
     INPUT_COLUMNS,
-    as_error,
-    as_set,
+    INPUT_ROW_COLUMNS,
+    RUN_ROW_COLUMNS,
     callback_values,
+    input_row,
     input_values,
+    run_row,
     run_values,
 )
 from app.store.postgres.driver import BlockingConnection, Row
@@ -24,11 +26,6 @@ from app.store.rows import CallbackRow, Changes, Claim, InputRow, RunRow
 
 LEASE_S = 10
 """How long a run waits for another worker when the one that had it died."""
-
-_INPUT_COLUMNS = (
-    "input_no, input_key, input, custom_data, statuses, error, results, first_received_ms,"
-    " last_received_ms"
-)
 
 _ENROL = """
     INSERT INTO projections (run_uid)
@@ -141,33 +138,19 @@ class PostgresProjection:
     def run(self, run: RunId) -> RunRow:
         """What is known of a run; an empty row if nothing is."""
         rows = self._connection.fetch(
-            "SELECT callbacks, conflicts, results, statuses, action_name, execution_mode,"
-            " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"
-            " last_received_ms, finished_ms FROM runs WHERE run_uid = $1",
-            run.uid,
+            f"SELECT {RUN_ROW_COLUMNS} FROM runs WHERE run_uid = $1", run.uid
         )
-        for callbacks, conflicts, results, statuses, *rest in rows:
-            return RunRow(run, callbacks, conflicts, results, as_set(statuses), *rest)
-        return RunRow(run)
+        return run_row(run, rows[0]) if rows else RunRow(run)
 
     def _inputs(self, condition: str, run: RunId, value: object) -> Iterable[InputRow]:
         if value == []:
             return
         rows: Sequence[Row] = self._connection.fetch(
-            f"SELECT {_INPUT_COLUMNS} FROM inputs WHERE run_uid = $1 AND {condition}",
+            f"SELECT {INPUT_ROW_COLUMNS} FROM inputs WHERE run_uid = $1 AND {condition}",
             run.uid,
             value,
         )
-        for input_no, key, given, custom, statuses, error, *rest in rows:
-            yield InputRow(
-                input_no,
-                key,
-                given,
-                custom,
-                as_set(statuses),
-                as_error(error),
-                *rest,
-            )
+        yield from map(input_row, rows)
 
     # ----------------------------------------------------------------- writing
 

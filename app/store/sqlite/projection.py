@@ -13,10 +13,12 @@ from app.model import RunId
 from app.store.derived import (
     CALLBACK_COLUMNS,
     INPUT_COLUMNS,
-    as_error,
-    as_set,
+    INPUT_ROW_COLUMNS,
+    RUN_ROW_COLUMNS,
     callback_values,
+    input_row,
     input_values,
+    run_row,
     run_values,
 )
 from app.store.rows import CallbackRow, Changes, Claim, InputRow, RunRow
@@ -103,15 +105,9 @@ class SqliteProjection:
     def run(self, run: RunId) -> RunRow:
         """What is known of a run; an empty row if nothing is."""
         row = self._connection.execute(
-            "SELECT callbacks, conflicts, results, statuses, action_name, execution_mode,"
-            " scheduled_run_uid, inputs, inputs_succeeded, inputs_failed, first_received_ms,"
-            " last_received_ms, finished_ms FROM runs WHERE run_no = ?",
-            (run.no,),
+            f"SELECT {RUN_ROW_COLUMNS} FROM runs WHERE run_no = ?", (run.no,)
         ).fetchone()
-        if row is None:
-            return RunRow(run)
-        callbacks, conflicts, results, statuses, *rest = row
-        return RunRow(run, callbacks, conflicts, results, as_set(statuses), *rest)
+        return run_row(run, row) if row else RunRow(run)
 
     def _callbacks(
         self, run: RunId, condition: str, values: Sequence[bytes | int]
@@ -127,21 +123,13 @@ class SqliteProjection:
         self, run: RunId, condition: str, values: Sequence[bytes | int]
     ) -> Iterable[InputRow]:
         for portion in _portions(values):
-            for input_no, key, given, custom, statuses, error, *rest in self._connection.execute(
-                "SELECT input_no, input_key, input, custom_data, statuses, error, results,"
-                " first_received_ms, last_received_ms FROM inputs"
-                f" {condition} IN ({_marks(portion)})",
-                (run.no, *portion),
-            ):
-                yield InputRow(
-                    input_no,
-                    key,
-                    given,
-                    custom,
-                    as_set(statuses),
-                    as_error(error),
-                    *rest,
-                )
+            yield from map(
+                input_row,
+                self._connection.execute(
+                    f"SELECT {INPUT_ROW_COLUMNS} FROM inputs {condition} IN ({_marks(portion)})",
+                    (run.no, *portion),
+                ),
+            )
 
     # ----------------------------------------------------------------- writing
 
