@@ -37,7 +37,7 @@ def copy(
     ],
     as_json: Annotated[bool, Parameter(name="--json", help="Say the outcome as JSON.")] = False,
 ) -> None:
-    """Copy all callbacks and the quarantine from SQLite to PostgreSQL, and make it ready to serve.
+    """Copy callbacks, quarantine and schedules from SQLite to PostgreSQL, to serve from there.
 
     Stop the collector first. Cut off at any moment, the same command goes on where it was; run
     again after the source has grown, it copies what is new. In the end all of both is compared,
@@ -85,6 +85,7 @@ class Outcome:
             "results": self.results,
             "runs": verdict.runs,
             "quarantined": verdict.quarantined,
+            "schedules": verdict.schedules,
             "seconds": round(seconds, 3),
             "results_per_second": round(self.new_results / seconds),
             "differences": verdict.differences,
@@ -99,6 +100,7 @@ class Outcome:
             f" copied now; {verdict.conflicts:,} conflicts, {verdict.duplicates:,} duplicates",
             "Results": f"{self.results:,}, {self.new_results:,} of them projected now",
             "Quarantine": f"{verdict.quarantined:,}",
+            "Schedules": f"{verdict.schedules:,}",
             "Took": f"{seconds:.1f} s, {self.new_results / seconds:,.0f} results a second",
             "Verified": "no" if verdict.differences else "all of it is the same on both sides",
         }

@@ -6,7 +6,7 @@ target. Cut off at any moment, a copy goes on behind the last portion; a source 
 grown since is a copy that was cut off.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.canonical import digest, dumps
@@ -47,6 +47,35 @@ class KeptBody(NamedTuple):
     frame: bytes
 
 
+class KeptSchedule(NamedTuple):
+    """What Edges said of a schedule, as stores keep it; see `app.store.views.ScheduleView`."""
+
+    schedule_uid: str
+    status: str
+    action_name: str | None
+    record: str
+    phases: str
+    first_seen_ms: int
+    told_ms: int
+    judged_ms: int
+
+
+class MissedIteration(NamedTuple):
+    """An iteration of a schedule that was noted as missed."""
+
+    schedule_uid: str
+    due_ms: int
+    noted_ms: int
+
+
+class Unlogged(NamedTuple):
+    """What a store keeps beside its callbacks; in each part by its key."""
+
+    quarantine: Iterable[KeptBody]
+    schedules: Iterable[KeptSchedule]
+    missed_iterations: Iterable[MissedIteration]
+
+
 class Derived(NamedTuple):
     """What is derived of a run, as far as two stores can be compared by it."""
 
@@ -71,6 +100,8 @@ class Held(NamedTuple):
     quarantined: int
     times_seen: int
     """Of all that is in quarantine."""
+    schedules: int = 0
+    missed_iterations: int = 0
 
 
 class Copied(NamedTuple):
@@ -114,7 +145,7 @@ def copy_log(
         reach("copy after commit")
         next_seq, done = after, done + len(callbacks)
         on_progress(done, max(done, total))
-    target.settle(source.runs(), source.quarantine())
+    target.settle(source.runs(), source.unlogged())
     return done - copied.held.callbacks
 
 

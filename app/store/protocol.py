@@ -5,7 +5,7 @@ from typing import Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
 from app.store.reader import Reader
-from app.store.rows import CallbackRow, Changes, Claim, InputRow, Portion, RunRow
+from app.store.rows import CallbackRow, Changes, Claim, InputRow, Portion, RunRow, ScheduleRow
 
 
 class StoreError(Exception):
@@ -68,6 +68,30 @@ class Store(Protocol):
 
     async def sizes(self) -> Mapping[str, int]:
         """Bytes on disk by part of the database."""
+
+    async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
+        """Keep what Edges said of schedules, all in one transaction; the uids that were kept.
+
+        What is not the successor of what is known, since another was quicker, is left out.
+        Raises LogUnavailableError.
+        """
+
+    async def judge_schedule(
+        self, uid: str, missed: Sequence[int], *, from_ms: int, judged_ms: int, now_ms: int
+    ) -> bool:
+        """Note that a schedule is judged up to `judged_ms`, and what it missed on the way.
+
+        `missed` are times at which it was due, in ms. All of it in one transaction. False,
+        and nothing noted, unless it was judged up to `from_ms` until now: whoever gets True
+        is the only one, and may tell others. Raises LogUnavailableError.
+        """
+
+    async def take_turn(self, name: str, every_s: float) -> bool:
+        """Whether it is on the caller to do now what is to be done every so often.
+
+        Only one caller of all replicas gets True within `every_s` seconds. Raises
+        LogUnavailableError.
+        """
 
 
 class LogReader(Protocol):

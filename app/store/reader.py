@@ -4,7 +4,7 @@ Statements are written with `?` for each value, in order. A store adds what diff
 run is named in its rows, how a list is given, and the statements whose plan is laid down.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import zstandard
 
 from app.store.rows import NO_INPUT
+from app.store.schedule_reads import ScheduleReads
 from app.store.views import (
     CallbackView,
     CountedCallback,
@@ -64,11 +65,9 @@ class Where:
         return " AND ".join(self._conditions) or "true"
 
 
-class Reader(ABC):
+class Reader(ScheduleReads):
     """Reads for the API and the exports. Everything raises StoreUnavailableError."""
 
-    log_schema = ""
-    """What the names of the log's tables begin with."""
     runs_from: str
     """Runs `r` with their log `l`, and whatever `next_seq` needs."""
     next_seq: str
@@ -81,14 +80,6 @@ class Reader(ABC):
     """The function that finds a text in another one."""
     callbacks_from = "callbacks c"
     """Callbacks `c`, read by the index of those with results."""
-
-    @abstractmethod
-    async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
-        """The rows of a statement. Raises StoreUnavailableError."""
-
-    @abstractmethod
-    def _among(self, column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, object]:
-        """The condition that a column has one of these values, and the value for its `?`."""
 
     @abstractmethod
     def _custom(self, pair: CustomFilter) -> tuple[object, object]:

@@ -113,3 +113,19 @@ class Changes:
     """(path, value, input number)."""
     fields: set[tuple[str, str]] = field(default_factory=set)
     """(section, field name); the section is `data`, `custom_data` or `input`."""
+
+
+class ScheduleRow(NamedTuple):
+    """What Edges said of a schedule, to be kept."""
+
+    uid: str
+    status: str
+    action_name: str | None
+    record: str
+    """What it said, as JSON."""
+    phases: str
+    """What it said over time, as JSON; see `app.reconcile.schedule_record`."""
+    told_ms: int
+    """When it said so."""
+    after_told_ms: int | None
+    """`told_ms` of what this takes the place of; None if nothing is known yet."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zstandard
 
@@ -31,6 +31,7 @@ class Verdict:
     conflicts: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    schedules: int = 0
     differences: list[str] = field(default_factory=list)
     """A sentence each, the first `DIFFERENCES_MAX`."""
     differences_left_out: int = 0
@@ -91,6 +92,15 @@ def verify_log(
     verdict.quarantined = kept[0]
     verdict.differs("quarantine: entries", kept[0], copied[0])
     verdict.differs("quarantine: digest of all entries", kept[1], copied[1])
+    verdict.schedules, told = _of_rows(source.schedules())
+    verdict.differs(
+        "what Edges said of schedules", (verdict.schedules, told), _of_rows(target.schedules())
+    )
+    verdict.differs(
+        "missed iterations of schedules",
+        _of_rows(source.missed_iterations()),
+        _of_rows(target.missed_iterations()),
+    )
     return verdict
 
 
@@ -172,6 +182,16 @@ def _of_quarantine(entries: Iterable[KeptBody]) -> tuple[int, str]:
             body = f"damaged: {error}".encode() + entry.frame
         running.update(dumps([*entry[:1], entry.body_digest.hex(), *entry[2:-1], len(body)]))
         running.update(body)
+    return count, running.hexdigest()[:32]
+
+
+def _of_rows(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
+    """How many rows, and a digest over all of them."""
+    running = hashlib.sha256()
+    count = 0
+    for row in rows:
+        count += 1
+        running.update(dumps([*row]) + b"\n")
     return count, running.hexdigest()[:32]
 
 

@@ -152,6 +152,31 @@ class QuarantineView:
     body_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule, as Edges last told it."""
+
+    uid: str
+    status: str
+    action_name: str | None
+    record: str
+    """What it said, as JSON."""
+    phases: str
+    """What it said over time, as JSON; see `app.reconcile.schedule_record`."""
+    first_seen_ms: int
+    told_ms: int
+    judged_ms: int
+    """All that was due until then is judged: it brought a run, or was skipped or missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFilter:
+    """Which schedules; None means any."""
+
+    status: str | None = None
+    action_name: str | None = None
+
+
 class Lag(NamedTuple):
     """How far the projection is behind the log."""
 

@@ -20,11 +20,14 @@ from app.store.copying import CopyRefusedError, copy_log
 from app.store.database import opened_for_copy, opened_for_work, store_of
 from app.store.postgres.target import PostgresTarget
 from app.store.protocol import NoLogError, SchemaError
+from app.store.rows import ScheduleRow
 from app.store.segments import FRAME_BYTES_MAX
+from app.store.sqlite import schedules
 from app.store.sqlite.driver import connect_writer
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.source import SqliteSource
 from app.store.verifying import Verdict, verify_derived, verify_log
+from app.store.views import ScheduleFilter
 from tests.callbacks import sent
 from tests.databases import fresh_postgres, postgres, run
 from tests.project.test_merge import RESULT_KEYS, a_callback, a_history, arrival, exported
@@ -78,6 +81,28 @@ def append(source: Settings, arrivals: Sequence[Arrival], bad: Sequence[str] = (
             pass
 
 
+def note_schedules(source: Settings, told_ms: int) -> None:
+    """Keep what was told of two schedules, of which one missed iterations."""
+    before = None if told_ms == 1_000 else told_ms - 1_000
+    rows = [
+        ScheduleRow(uid, "ACTIVE", None, f'{{"ü":{told_ms}}}', "[]", told_ms, before)
+        for uid in ("schedule-b", "Schedule-A")
+    ]
+    writer = SqliteLogWriter(source.log_path)
+    assert len(writer.transact(lambda connection: schedules.save(connection, rows))) == 2
+    assert writer.transact(
+        lambda connection: schedules.judge(
+            connection,
+            "schedule-b",
+            [told_ms + 1, told_ms + 2],
+            from_ms=before or told_ms,
+            judged_ms=told_ms,
+            now_ms=5,
+        )
+    )
+    writer.close()
+
+
 def copied(source: Settings, target: Settings) -> Verdict:
     """The whole of a copy."""
     with opened_for_copy(source, target) as (one, other):
@@ -120,6 +145,9 @@ def export(configured: Settings) -> tuple[dict[str, Any], list[Any]]:
                 ]
                 view = await store.reader.run(uid)
                 rows.append((uid, view and view.duplicates))
+            for told in await store.reader.schedules(ScheduleFilter(), after="", limit=100):
+                missed = await store.reader.missed_iterations(told.uid, from_ms=0, limit=100)
+                rows.append((told, missed))
             for entry in await store.reader.quarantined(after="", limit=100):
                 _, body = await store.reader.quarantined_entry(entry.quarantine_id) or (None, b"")
                 detail = entry.detail.replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -152,12 +180,13 @@ def test_everything_arrives_and_is_known_there(
     monkeypatch.setattr(copying, "PORTION_CALLBACKS", 10)  # conflicts reach over portions
     arrivals = some_arrivals(1)
     append(source, arrivals, bad=("bad", "worse", "bad"))
+    note_schedules(source, 1_000)
     verdict = copied(source, target)
     assert verdict.differences == verdict.notes == []
     assert verdict.runs == 3
     assert verdict.conflicts > 3
     assert verdict.duplicates > 3
-    assert verdict.quarantined == 2
+    assert verdict.quarantined == verdict.schedules == 2
     assert export(source) == export(target)
     assert Outcome.STORED not in appended(target, arrivals)
 
@@ -187,12 +216,14 @@ def test_any_history_is_exported_alike_from_both(data: st.DataObject, portion: i
 
 def test_a_source_that_grew_is_copied_on(source: Settings, target: Settings) -> None:
     append(source, some_arrivals(2), bad=("bad", "released later"))
+    note_schedules(source, 1_000)
     copied(source, target)
     assert copied(source, target).differences == []
     append(source, [*some_arrivals(3), *some_arrivals(2)[:5]], bad=("bad", "new"))
     writer = SqliteLogWriter(source.log_path)
     assert writer.release("q-released later")
     writer.close()
+    note_schedules(source, 2_000)
     verdict = copied(source, target)
     assert verdict.differences == []
     assert verdict.quarantined == 2
@@ -241,6 +272,23 @@ def test_a_target_that_holds_anything_else_is_refused(
         copied(source, target)
 
 
+@pytest.mark.parametrize("what", ["schedules", "missed iterations"])
+def test_a_target_that_was_told_of_schedules_since_is_refused(
+    source: Settings, target: Settings, what: str
+) -> None:
+    append(source, some_arrivals(6, 5))
+    note_schedules(source, 1_000)
+    copied(source, target)
+    table, values = {
+        "schedules": ("schedules", "'other', 'ACTIVE', NULL, '{}', '[]', 1, 1, 1"),
+        "missed iterations": ("missed_iterations", "'schedule-b', 1, 1"),
+    }[what]
+    assert target.postgres_url is not None
+    run(target.postgres_url, f"INSERT INTO {table} VALUES ({values})")
+    with pytest.raises(CopyRefusedError, match=f"3 {what} instead of 2"):
+        copied(source, target)
+
+
 def test_a_target_that_was_copied_from_another_source_is_refused(
     source: Settings, target: Settings, tmp_path: Path
 ) -> None:
@@ -264,11 +312,14 @@ TAMPERINGS = {
     " WHERE a.run_uid = 'run-a' AND c.run_uid = 'run-c'": "run run-c: digest",
     "UPDATE segments SET frame = '\\x00' WHERE run_uid = 'run-b'": "run run-b: damage",
     "DELETE FROM segments WHERE run_uid = 'run-a'": "run run-a: callbacks",
+    "UPDATE missed_iterations SET noted_ms = 6": "missed iterations of schedules",
+    "UPDATE schedules SET record = '{}'": "what Edges said of schedules",
 }
 
 
 def test_whatever_was_tampered_with_is_found(source: Settings, target: Settings) -> None:
     append(source, some_arrivals(8, 30), bad=("bad",))
+    note_schedules(source, 1_000)
     assert copied(source, target).differences == []
     url = target.postgres_url
     assert url is not None

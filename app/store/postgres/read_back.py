@@ -6,7 +6,14 @@ from contextlib import contextmanager
 import zstandard
 
 from app.model import Logged, RunId
-from app.store.copying import DamagedError, Derived, Indexed, KeptBody
+from app.store.copying import (
+    DamagedError,
+    Derived,
+    Indexed,
+    KeptBody,
+    KeptSchedule,
+    MissedIteration,
+)
 from app.store.postgres.driver import BlockingConnection
 from app.store.postgres.log_reader import PostgresLogReader
 from app.store.rows import Claim
@@ -14,6 +21,7 @@ from app.store.rows import Claim
 _READ_CALLBACKS = 2_000
 _READ_BYTES = 4 * 1024 * 1024
 _ROWS_AT_ONCE = 2_000
+_SCHEDULES_AT_ONCE = 50
 
 _KEPT_COLUMNS = ", ".join(KeptBody._fields)
 
@@ -81,6 +89,32 @@ class PostgresReadBack:
                     f"SELECT {_KEPT_COLUMNS} FROM quarantine WHERE quarantine_id = $1", after
                 ):
                     yield KeptBody(*row)
+
+    # ------------------------------------------------------------- schedules
+
+    def schedules(self) -> Iterator[KeptSchedule]:
+        """What Edges said of schedules, by uid."""
+        after = ""
+        while rows := self._connection.fetch(
+            f"SELECT {', '.join(KeptSchedule._fields)} FROM schedules WHERE schedule_uid > $1"
+            " ORDER BY schedule_uid LIMIT $2",
+            after,
+            _SCHEDULES_AT_ONCE,
+        ):
+            yield from (KeptSchedule(*row) for row in rows)
+            after = rows[-1][0]
+
+    def missed_iterations(self) -> Iterator[MissedIteration]:
+        """Their iterations that were noted as missed, by schedule and time."""
+        after: tuple[str, int] = ("", 0)
+        while rows := self._connection.fetch(
+            f"SELECT {', '.join(MissedIteration._fields)} FROM missed_iterations"
+            " WHERE (schedule_uid, due_ms) > ($1, $2) ORDER BY schedule_uid, due_ms LIMIT $3",
+            *after,
+            _ROWS_AT_ONCE,
+        ):
+            yield from (MissedIteration(*row) for row in rows)
+            after = rows[-1][0], rows[-1][1]
 
     # --------------------------------------------------------------- derived
 

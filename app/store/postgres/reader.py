@@ -112,7 +112,8 @@ class PostgresReader(Reader):
             "SELECT CASE WHEN c.relname ~ ? THEN 'log' ELSE 'projection' END,"
             " sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY 1",
-            "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations)",  # and partitions
+            "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations"  # and partitions
+            "|schedules|missed_iterations|turns)",
         )
         return dict(map(tuple, rows))
 

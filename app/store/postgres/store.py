@@ -20,6 +20,8 @@ from app.store.postgres.driver import (
 from app.store.postgres.log import PostgresLog
 from app.store.postgres.migrations import migrate
 from app.store.postgres.reader import PostgresReader
+from app.store.postgres.schedules import PostgresSchedules
+from app.store.rows import ScheduleRow
 
 NOTIFY_S = 0.05
 """At most one wake-up in so many seconds: a NOTIFY makes all commits of the database queue."""
@@ -39,6 +41,7 @@ class PostgresStore:
         self._url = url
         self._on_news = on_news
         self._log = PostgresLog(url)
+        self._schedules = PostgresSchedules(url)
         self._tasks: list[asyncio.Task[None]] = []
         self._has_news = asyncio.Event()
 
@@ -61,6 +64,7 @@ class PostgresStore:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.reader.close()
         await self._log.close()
+        await self._schedules.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """One statement, committed when it is answered."""
@@ -85,6 +89,22 @@ class PostgresStore:
     async def sizes(self) -> Mapping[str, int]:
         """Tables with their indexes."""
         return await self.reader.sizes()
+
+    async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
+        """One transaction."""
+        return await self._schedules.save(rows)
+
+    async def judge_schedule(
+        self, uid: str, missed: Sequence[int], *, from_ms: int, judged_ms: int, now_ms: int
+    ) -> bool:
+        """One statement."""
+        return await self._schedules.judge(
+            uid, missed, from_ms=from_ms, judged_ms=judged_ms, now_ms=now_ms
+        )
+
+    async def take_turn(self, name: str, every_s: float) -> bool:
+        """By the clock of the database."""
+        return await self._schedules.take_turn(name, every_s)
 
     async def _listen_and_tell(self) -> None:
         """Wake-ups, in both directions over one connection, for as long as the store is open.

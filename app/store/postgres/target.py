@@ -17,6 +17,9 @@ from app.store.copying import (
     DamagedError,
     Held,
     KeptBody,
+    KeptSchedule,
+    MissedIteration,
+    Unlogged,
     identity,
 )
 from app.store.postgres.driver import BlockingConnection
@@ -54,7 +57,9 @@ _SET_DUPLICATES = """
 _HELD = """
     SELECT coalesce(sum(next_seq - 1), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
         (SELECT count(*) FROM quarantine),
-        (SELECT coalesce(sum(times_seen), 0)::bigint FROM quarantine)
+        (SELECT coalesce(sum(times_seen), 0)::bigint FROM quarantine),
+        (SELECT count(*) FROM schedules),
+        (SELECT count(*) FROM missed_iterations)
     FROM log_runs
 """
 
@@ -101,8 +106,7 @@ class PostgresTarget(PostgresReadBack):
     def copied(self) -> Copied:
         """How far the copy into this database is."""
         rows = self._connection.fetch(
-            "SELECT next_seq, last_digest, callbacks, duplicates, quarantined, times_seen"
-            " FROM copies"
+            f"SELECT next_seq, last_digest, {', '.join(Held._fields)} FROM copies"
         )
         for next_seq, last_digest, *held in rows:
             return Copied(next_seq, last_digest, Held(*held))
@@ -113,7 +117,14 @@ class PostgresTarget(PostgresReadBack):
         copied, held = self.copied().held, Held(*self._connection.fetch(_HELD)[0])
         if held == copied:
             return
-        names = ("callbacks", "duplicates", "quarantined bodies", "receipts of those bodies")
+        names = (
+            "callbacks",
+            "duplicates",
+            "quarantined bodies",
+            "receipts of those bodies",
+            "schedules",
+            "missed iterations",
+        )
         found = ", ".join(
             f"{here:,} {name} instead of {brought:,}"
             for name, here, brought in zip(names, held, copied, strict=True)
@@ -210,27 +221,35 @@ class PostgresTarget(PostgresReadBack):
             "conflicts", "run_uid, callback_key, body_digest, seq", rows.conflicts
         )
 
-    def settle(
-        self, duplicates: Iterable[tuple[RunId, int]], quarantine: Iterable[KeptBody]
-    ) -> None:
-        """Make the counts of duplicates and the quarantine the source's, in one transaction.
+    def settle(self, duplicates: Iterable[tuple[RunId, int]], unlogged: Unlogged) -> None:
+        """Make the counts of duplicates, and what is kept beside callbacks, the source's.
 
-        Raises CopyRefusedError as `refuse_foreign` does.
+        In one transaction. Raises CopyRefusedError as `refuse_foreign` does.
         """
         with self._connection.transaction():
             # Nobody adds to what is replaced here.
-            self._connection.execute("LOCK TABLE log_runs, quarantine IN SHARE ROW EXCLUSIVE MODE")
+            self._connection.execute(
+                "LOCK TABLE log_runs, quarantine, schedules, missed_iterations"
+                " IN SHARE ROW EXCLUSIVE MODE"
+            )
             self.refuse_foreign()
             self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
             for page in _paged(duplicates, lambda _: 0):
                 uids, counts = [run.uid for run, _ in page], [count for _, count in page]
                 self._connection.execute(_SET_DUPLICATES, uids, counts)
-            self._connection.execute("DELETE FROM quarantine")
-            for kept in _paged(map(self.storable, quarantine), lambda one: len(one.frame)):
+            for table in ("quarantine", "schedules", "missed_iterations"):
+                self._connection.execute(f"DELETE FROM {table}")
+            for kept in _paged(map(self.storable, unlogged.quarantine), lambda one: len(one.frame)):
                 self._connection.copy("quarantine", _KEPT_COLUMNS, kept)
+            for told in _paged(unlogged.schedules, lambda one: len(one.record)):
+                self._connection.copy("schedules", ", ".join(KeptSchedule._fields), told)
+            for missed in _paged(unlogged.missed_iterations, lambda _: 0):
+                self._connection.copy(
+                    "missed_iterations", ", ".join(MissedIteration._fields), missed
+                )
             self._connection.execute(
-                "UPDATE copies SET (duplicates, quarantined, times_seen) ="
-                f" (SELECT h.b, h.c, h.d FROM ({_HELD}) AS h (a, b, c, d))"
+                f"UPDATE copies SET ({', '.join(Held._fields[1:])}) = (SELECT h.b, h.c, h.d, h.e,"
+                f" h.f FROM ({_HELD}) AS h (a, b, c, d, e, f))"
             )
             reach("copy before settled")
 

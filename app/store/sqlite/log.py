@@ -6,9 +6,10 @@ statement gives the interpreter up and must win it back from a busy event loop.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 import structlog
@@ -22,6 +23,8 @@ from app.store.protocol import LogUnavailableError
 from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.key_index import KeyIndex
 from app.store.sqlite.migrations import migrate
+
+T = TypeVar("T")
 
 SCHEMA = "log_schema"
 _RUN_CACHE_MAX = 10_000
@@ -268,6 +271,25 @@ class SqliteLogWriter:
             self._recover()
             raise LogUnavailableError(f"the quarantine cannot be written: {error}") from error
         return bool(cursor.rowcount)
+
+    # ------------------------------------------------------------ other tables
+
+    def transact(self, change: Callable[[Connection], T]) -> T:
+        """What `change` makes of the connection, durably, in one transaction.
+
+        For tables that are not the log's own. Raises LogUnavailableError.
+        """
+        try:
+            self._begin()
+            changed = change(self._connection)
+            self._connection.execute("COMMIT")
+        except Error as error:
+            self._recover()
+            raise LogUnavailableError(f"the database cannot be written: {error}") from error
+        except BaseException:
+            self._recover()
+            raise
+        return changed
 
     # ---------------------------------------------------------------- upkeep
 

@@ -8,7 +8,14 @@ from typing import Self
 import zstandard
 
 from app.model import Logged, RunId
-from app.store.copying import DamagedError, Derived, KeptBody
+from app.store.copying import (
+    DamagedError,
+    Derived,
+    KeptBody,
+    KeptSchedule,
+    MissedIteration,
+    Unlogged,
+)
 from app.store.protocol import NoLogError, SchemaError, StoreUnavailableError
 from app.store.sqlite.driver import Error
 from app.store.sqlite.log import SCHEMA
@@ -134,6 +141,27 @@ class SqliteSource(SqliteLogReader):
             " ORDER BY quarantine_id"
         ):
             yield KeptBody(*row)
+
+    # -------------------------------------------------------------- schedules
+
+    def schedules(self) -> Iterator[KeptSchedule]:
+        """What Edges said of schedules, by uid."""
+        for row in self._connection.execute(
+            f"SELECT {', '.join(KeptSchedule._fields)} FROM schedules ORDER BY schedule_uid"
+        ):
+            yield KeptSchedule(*row)
+
+    def missed_iterations(self) -> Iterator[MissedIteration]:
+        """Their iterations that were noted as missed, by schedule and time."""
+        for row in self._connection.execute(
+            f"SELECT {', '.join(MissedIteration._fields)} FROM missed_iterations"
+            " ORDER BY schedule_uid, due_ms"
+        ):
+            yield MissedIteration(*row)
+
+    def unlogged(self) -> Unlogged:
+        """All that is kept beside the callbacks."""
+        return Unlogged(self.quarantine(), self.schedules(), self.missed_iterations())
 
     # ---------------------------------------------------------------- derived
 

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import time_ns
 
 from app.model import Arrival, Outcome, Quarantined
 from app.store.protocol import StoreUnavailableError
+from app.store.rows import ScheduleRow
+from app.store.sqlite import schedules
 from app.store.sqlite.driver import SQLITE_VERSION, Error, wal_bytes
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.projection import SqliteProjection
@@ -74,4 +77,29 @@ class SqliteStore:
         files = {"log": self._log_path, "projection": self._projection_path}
         return await asyncio.to_thread(
             lambda: {name: path.stat().st_size + wal_bytes(path) for name, path in files.items()}
+        )
+
+    async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
+        """One transaction."""
+        return await self._thread.run(
+            self._writer.transact, lambda connection: schedules.save(connection, rows)
+        )
+
+    async def judge_schedule(
+        self, uid: str, missed: Sequence[int], *, from_ms: int, judged_ms: int, now_ms: int
+    ) -> bool:
+        """One transaction."""
+        return await self._thread.run(
+            self._writer.transact,
+            lambda connection: schedules.judge(
+                connection, uid, missed, from_ms=from_ms, judged_ms=judged_ms, now_ms=now_ms
+            ),
+        )
+
+    async def take_turn(self, name: str, every_s: float) -> bool:
+        """By the clock of this machine; turns outlast a restart."""
+        every_ms, now_ms = round(every_s * 1000), time_ns() // 1_000_000
+        return await self._thread.run(
+            self._writer.transact,
+            lambda connection: schedules.take_turn(connection, name, every_ms, now_ms),
         )

@@ -1,0 +1,88 @@
+"""Schedules in PostgreSQL, written over a connection of its own: never in the way of the log."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from app.store.postgres.driver import OUTAGE, STATEMENT_TIMEOUT_S, Connection, connect, reason
+from app.store.protocol import LogUnavailableError
+from app.store.rows import ScheduleRow
+
+_SAVE = """
+    INSERT INTO schedules AS s (schedule_uid, status, action_name, record, phases,
+        first_seen_ms, told_ms, judged_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $6, $6)
+    ON CONFLICT (schedule_uid) DO UPDATE SET status = excluded.status,
+        action_name = excluded.action_name, record = excluded.record,
+        phases = excluded.phases, told_ms = excluded.told_ms
+    WHERE s.told_ms = $7
+    RETURNING schedule_uid
+"""
+_JUDGE = """
+    WITH moved AS (
+        UPDATE schedules SET judged_ms = $3 WHERE schedule_uid = $1 AND judged_ms = $2
+        RETURNING schedule_uid
+    ), noted AS (
+        INSERT INTO missed_iterations (schedule_uid, due_ms, noted_ms)
+        SELECT schedule_uid, due_ms, $5 FROM moved, unnest($4::bigint[]) AS m (due_ms)
+        ON CONFLICT DO NOTHING
+    )
+    SELECT schedule_uid FROM moved
+"""
+# A time to come is of a clock that was set back since.
+_TAKE_TURN = """
+    INSERT INTO turns AS t (name, taken_at) VALUES ($1, clock_timestamp())
+    ON CONFLICT (name) DO UPDATE SET taken_at = excluded.taken_at
+    WHERE t.taken_at <= excluded.taken_at - make_interval(secs => $2)
+        OR t.taken_at > excluded.taken_at
+    RETURNING name
+"""
+
+
+class PostgresSchedules:
+    """Writes what Edges says of schedules. Everything raises LogUnavailableError."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
+
+    async def save(self, rows: Sequence[ScheduleRow]) -> list[str]:
+        """Keep those of `rows` that are the successor of what is known; their uids."""
+        # Two replicas that save the same ones do not wait for each other in a circle.
+        ordered = sorted(rows, key=lambda row: row.uid)
+        found = await self._run_all(*[(_SAVE, *row) for row in ordered])
+        return [uid for one in found for (uid,) in one]
+
+    async def judge(
+        self, uid: str, missed: Sequence[int], *, from_ms: int, judged_ms: int, now_ms: int
+    ) -> bool:
+        """Note that a schedule is judged up to `judged_ms`, if it was up to `from_ms`."""
+        found = await self._run_all((_JUDGE, uid, from_ms, judged_ms, list(missed), now_ms))
+        return bool(found[0])
+
+    async def take_turn(self, name: str, every_s: float) -> bool:
+        """Whether the last turn of any replica was so long ago; if so, this is the next one."""
+        found = await self._run_all((_TAKE_TURN, name, every_s))
+        return bool(found[0])
+
+    async def _run_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]:
+        """The rows of each statement, in one transaction."""
+        async with self._lock:
+            connection = self._connection
+            try:
+                if connection is None or connection.is_closed():
+                    connection = self._connection = await connect(
+                        self._url, timeout_s=STATEMENT_TIMEOUT_S
+                    )
+                async with connection.transaction():
+                    return [await connection.fetch(*statement) for statement in statements]
+            except OUTAGE as error:
+                if isinstance(error, TimeoutError) and connection is not None:
+                    connection.terminate()  # there may be nobody at the other end
+                raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error
