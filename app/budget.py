@@ -31,6 +31,8 @@ _GRAIN_S: Final = 0.5
 # Longer than any request may take: after it, whoever sent it is gone.
 _IN_FLIGHT_MAX_S: Final = 120.0
 _IN_FLIGHT_POLL_S: Final = 1.0
+# How long the first request of all keeps others waiting for what its answer tells.
+_FIRST_ANSWER_S: Final = 2.0
 # What was told so long ago says nothing any more.
 _FORGET_S: Final = 600.0
 # A plan may change: the limit is the largest seen in this period and the one before it.
@@ -79,6 +81,8 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last minute, oldest first."""
     left: int | None = None
     """Requests that Edges would still take, at the least; None as long as nothing was told."""
+    is_silent: bool = False
+    """Whether Edges has answered without telling anything, so that there may be no limit."""
     told_ticket: int = 0
     told_s: float = 0.0
     limit_seen: int = 0
@@ -127,14 +131,18 @@ def take(
     state = _settled(state, now_s)
     at_s = state.blocked_until_s
     is_probe = False
-    if state.left is not None:
+    if state.left is None:
+        if state.in_flight and not state.is_silent:
+            at_s = max(at_s, state.last_sent_s + _FIRST_ANSWER_S)
+    else:
         kept = reserve(state.limit, reserve_share)
         if state.left > kept:
             if now_s < state.spread_until_s:
                 at_s = max(at_s, state.last_sent_s + WINDOW_S / max(1, state.limit - kept))
         else:
             at_s = max(at_s, _free_s(state, now_s, kept))
-            state = _with(state, spread_until_s=now_s + 2 * WINDOW_S)
+            if state.left + len(state.in_flight) <= kept:  # whatever their answers will tell
+                state = _with(state, spread_until_s=now_s + 2 * WINDOW_S)
             is_probe = True
     if at_s > now_s:
         return state, at_s - now_s
@@ -154,15 +162,16 @@ def learn(state: BudgetState, now_s: float, told: Told) -> BudgetState:
     """The state once a request was answered, or has failed."""
     state = _settled(state, now_s)
     flight = next((one for one in state.in_flight if one.ticket == told.ticket), None)
-    if flight is None:  # given up for lost
-        return state
     is_refused = told.status == 429
+    if flight is None:  # given up for lost
+        return _blocked(state, now_s, told) if is_refused else state
     # What was refused is not counted, as far as is known; else the next answer will tell.
     state = _answered(state, flight, now_s, is_counted=not is_refused)
     if is_refused:
         state = _blocked(state, now_s, told)
     elif 200 <= told.status < 500:
-        state = _with(state, backoff_s=0.0)
+        is_silent = state.is_silent or told.remaining is None
+        state = _with(state, backoff_s=0.0, is_silent=is_silent)
     remaining = 0 if is_refused else told.remaining
     if remaining is None or told.ticket < state.told_ticket:
         return state
@@ -227,6 +236,8 @@ def _with(state: BudgetState, **changes: object) -> BudgetState:
 
 def _settled(state: BudgetState, now_s: float) -> BudgetState:
     """The state with all that time alone has changed."""
+    if state.last_sent_s > now_s + WINDOW_S:  # the clock was set back: nothing here holds
+        return BudgetState(tickets=state.tickets, answered=state.tickets)
     for lost in takewhile(lambda one: one.sent_s + _IN_FLIGHT_MAX_S <= now_s, state.in_flight):
         state = _answered(state, lost, now_s, is_counted=True)
     out = list(takewhile(lambda one: one.until_s + WINDOW_S <= now_s, state.spent))
@@ -238,7 +249,7 @@ def _settled(state: BudgetState, now_s: float) -> BudgetState:
             left=None if state.left is None else state.left + freed,
         )
     if state.left is not None and state.told_s + _FORGET_S <= now_s:
-        state = _with(state, left=None, limit_seen=0, limit_before=0)
+        state = _with(state, left=None, is_silent=False, limit_seen=0, limit_before=0)
     return state
 
 

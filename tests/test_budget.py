@@ -224,6 +224,31 @@ def test_as_long_as_nothing_is_told_nothing_waits() -> None:
     assert len(state.spent) <= 3
 
 
+def test_the_first_answer_is_waited_for_but_not_for_long() -> None:
+    state, _ = take(BudgetState(), 0.0)
+    state, wait_s = take(state, 0.1)
+    assert wait_s > 0
+    told_nothing = learn(state, 0.2, Told(1, 200))
+    for _ in range(100):
+        told_nothing, wait_s = take(told_nothing, 0.2)
+        assert wait_s == 0.0
+    without_answer = learn(state, 0.2, Told(1, 0))
+    without_answer, wait_s = take(without_answer, 0.2)
+    assert wait_s == 0.0
+    assert take(without_answer, 0.3)[1] > 0
+    assert take(state, 2.0)[1] == 0.0
+
+
+def under_way(count: int) -> BudgetState:
+    """So many requests on their way, the first of them with ticket 2, at 0.0."""
+    state, _ = take(BudgetState(), 0.0)
+    state = learn(state, 0.0, Told(1, 200))
+    for _ in range(count):
+        state, wait_s = take(state, 0.0)
+        assert wait_s == 0.0
+    return state
+
+
 def test_what_is_told_to_be_left_goes_at_once_but_for_the_reserve() -> None:
     state, _ = take(BudgetState(), 0.0)
     state = learn(state, 0.1, Told(1, 200, remaining=29))
@@ -273,20 +298,16 @@ def test_without_retry_after_the_wait_doubles_up_to_a_minute_and_success_ends_it
 
 
 def test_refusals_of_requests_that_were_under_way_together_double_once() -> None:
-    state = BudgetState()
-    for _ in range(5):
-        state, _ = take(state, 0.0)
-    for ticket in range(1, 6):
+    state = under_way(5)
+    for ticket in range(2, 7):
         state = learn(state, 0.1, Told(ticket, 429))
     assert take(state, 0.1)[1] == 1.0
 
 
 def test_an_answer_that_comes_late_does_not_raise_what_a_later_one_told() -> None:
-    state = BudgetState()
-    for _ in range(5):
-        state, _ = take(state, 0.0)
-    state = learn(state, 0.2, Told(5, 200, remaining=25))
-    for ticket in range(1, 5):
+    state = under_way(5)
+    state = learn(state, 0.2, Told(6, 200, remaining=25))
+    for ticket in range(2, 6):
         state = learn(state, 0.3, Told(ticket, 200, remaining=30 - ticket))
     assert state.left is not None
     assert state.left <= 25
@@ -298,6 +319,15 @@ def test_what_was_told_long_ago_is_forgotten() -> None:
     state, wait_s = take(state, 700.0)
     assert wait_s == 0.0
     assert state.left is None
+
+
+def test_a_clock_that_was_set_back_does_not_stop_us() -> None:
+    state, _ = take(BudgetState(), 10_000.0)
+    state = learn(state, 10_000.0, Told(1, 429, retry_after_s=60))
+    state, wait_s = take(state, 100.0)
+    assert wait_s == 0.0
+    assert state.tickets == 2
+    assert learn(state, 100.1, Told(2, 200, remaining=20)).left == 20
 
 
 def test_a_request_that_nothing_is_heard_of_leaves_flight_in_the_end() -> None:

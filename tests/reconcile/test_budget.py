@@ -132,6 +132,7 @@ async def test_a_queue_that_is_full_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_what_is_learned_lets_those_who_wait_go_at_once() -> None:
     budget = LocalBudget()
+    await budget.learn(200, {}, await budget.spend("run"))
     first, second = await budget.spend("run"), await budget.spend("run")
     await budget.learn(429, {"retry-after": "0"}, first)
     waiting = asyncio.create_task(budget.spend("run"))
