@@ -51,6 +51,22 @@ DATABASE_BYTES = Gauge(
     "edges_collector_database_bytes", "Size on disk.", ["part"], registry=REGISTRY
 )
 QUARANTINED = Gauge("edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY)
+EDGES_REQUESTS = Counter(
+    "edges_collector_edges_requests",
+    "Requests to the Edges API, retries included, by route and by what came of them.",
+    ["route", "outcome"],
+    registry=REGISTRY,
+)
+EDGES_BUDGET_WAIT_SECONDS = Counter(
+    "edges_collector_edges_budget_wait_seconds",
+    "Seconds that requests to the Edges API waited for the workspace's budget.",
+    registry=REGISTRY,
+)
+EDGES_BUDGET_LEFT = Gauge(
+    "edges_collector_edges_budget_left",
+    "Requests that the Edges API would still take in this minute, as last told.",
+    registry=REGISTRY,
+)
 
 
 def configure_logging(level: str, style: Literal["json", "console"] | None) -> None:
