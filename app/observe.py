@@ -50,6 +50,17 @@ PROJECTION_LAG_SECONDS = Gauge(
 DATABASE_BYTES = Gauge(
     "edges_collector_database_bytes", "Size on disk.", ["part"], registry=REGISTRY
 )
+SCHEDULE_POLLS = Counter(
+    "edges_collector_schedule_polls",
+    "Times that Edges was asked for all schedules, by what came of it.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+SCHEDULES_MISSED = Counter(
+    "edges_collector_schedules_missed",
+    "Iterations of schedules that should have brought a run and did not.",
+    registry=REGISTRY,
+)
 QUARANTINED = Gauge("edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY)
 EDGES_REQUESTS = Counter(
     "edges_collector_edges_requests",

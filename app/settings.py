@@ -69,6 +69,17 @@ class Settings(BaseSettings):
     edges_api_key: Annotated[
         SecretStr | None, Field(description="Key of the Edges API, for reconciliation.")
     ] = None
+    schedule_poll_s: Annotated[
+        float, Field(ge=10, description="Seconds between asking Edges for all schedules.")
+    ] = 300.0
+    schedule_grace_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Seconds after its time that an iteration of a schedule without a run is"
+            " missed.",
+        ),
+    ] = 900.0
     max_body_bytes: Annotated[
         int, Field(ge=1024, le=256 * MIB, description="Largest callback taken, after inflation.")
     ] = 16 * MIB

@@ -4,7 +4,7 @@ All times are Unix times in milliseconds.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -38,7 +38,9 @@ class State(StrEnum):
     SKIPPED = "skipped"
     """It brought no run, and the run before it still went on, as far as is known."""
     MISSED = "missed"
-    """It should have brought a run, and none was heard of in time."""
+    """It should have brought a run, and there was none in time."""
+    UNHEARD = "unheard"
+    """Edges has a run of it, of which no callback came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,21 @@ def past_iterations(
             else:
                 found.append(Iteration(due_ms, State.MISSED))
     return found
+
+
+def as_judged(
+    found: Sequence[Iteration], noted: Collection[int], *, judged_ms: int
+) -> list[Iteration]:
+    """`found`, where what was judged and not `noted` as missed was not missed.
+
+    Whoever judged it asked Edges, and knew of a run that is not here.
+    """
+    return [
+        one._replace(state=State.UNHEARD)
+        if one.state is State.MISSED and one.due_ms <= judged_ms and one.due_ms not in noted
+        else one
+        for one in found
+    ]
 
 
 class Judgement(NamedTuple):

@@ -13,7 +13,7 @@ from app.reconcile.iterations import (
     Iteration,
     Phase,
     Produced,
-    State,
+    as_judged,
     due_times,
     due_to_judge,
     judge,
@@ -240,5 +240,9 @@ def test_after_a_long_outage_it_is_judged_in_portions() -> None:
     assert due_to_judge(phases, judged, at(99))[0].due_ms == judged + 60_000
 
 
-def test_a_state_has_a_word() -> None:
-    assert {state.value for state in State} == {"ran", "pending", "skipped", "missed"}
+def test_what_was_judged_and_not_noted_has_a_run_at_edges() -> None:
+    due = [Due(at(hour), True) for hour in range(1, 5)]
+    found = past_iterations(due, [ran(1, 1.1)], settled_ms=at(3))
+    assert states(found) == {1: "ran", 2: "missed", 3: "missed", 4: "pending"}
+    judged = as_judged(found, {at(2)}, judged_ms=at(3))
+    assert states(judged) == {1: "ran", 2: "missed", 3: "unheard", 4: "pending"}
