@@ -4,13 +4,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.api import callbacks, documentation, health, inputs, quarantine, results, runs
+from app.api import callbacks, documentation, health, inputs, quarantine, results, runs, schedules
 from app.api.auth import ApiKeyMiddleware
 from app.api.problems import HANDLERS
 from app.api.requests import RequestIdMiddleware
 from app.api.resources import Resources
 
 _RUN = "/api/v1/runs/{run_uid}"
+_SCHEDULE = "/api/v1/schedules/{scheduled_run_uid}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
 ROUTES = [
@@ -27,6 +28,9 @@ ROUTES = [
     Route(f"{_RUN}/callbacks", callbacks.run_callbacks),
     Route(f"{_RUN}/callbacks/{{callback_ref_uid:path}}/raw", callbacks.raw_callback),
     Route("/api/v1/results", results.merged_results),
+    Route("/api/v1/schedules", schedules.list_schedules),
+    Route(_SCHEDULE, schedules.get_schedule),
+    Route(f"{_SCHEDULE}/{{action}}", schedules.act_on_schedule, methods=["POST"]),
     Route("/api/v1/quarantine", quarantine.list_quarantined),
     Route(_ENTRY, quarantine.delete_quarantined, methods=["DELETE"]),
     Route(f"{_ENTRY}/raw", quarantine.raw_quarantined),

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import __version__
-from app.api import callbacks, inputs, quarantine, results, runs, schema
+from app.api import callbacks, inputs, quarantine, results, runs, schedules, schema
 from app.export.formats import FORMATS
 from app.store.views import RUN_SORTS
 
@@ -19,6 +19,9 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.InputPage,
     schema.CallbackPage,
     schema.QuarantinePage,
+    schema.SchedulePage,
+    schema.Schedule,
+    schema.ScheduleDetail,
     schema.Problem,
     schema.Readiness,
 )
@@ -78,6 +81,7 @@ def document(title: str = "Edges collector") -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     run = "/api/v1/runs/{run_uid}"
     entry = "/api/v1/quarantine/{quarantine_id}"
+    schedule = "/api/v1/schedules/{scheduled_run_uid}"
     callback = {
         "requestBody": {
             "required": True,
@@ -166,6 +170,20 @@ def _paths() -> dict[str, Any]:
                 is_file=True,
             )
         },
+        "/api/v1/schedules": {
+            "get": _read(
+                "listSchedules", "Schedules of Edges", "SchedulePage", schedules.LIST_PARAMETERS
+            )
+        },
+        schedule: {
+            "get": _read(
+                "getSchedule",
+                "A schedule with its runs, its next and its last iterations",
+                "ScheduleDetail",
+                path=("scheduled_run_uid",),
+            )
+        },
+        f"{schedule}/{{action}}": {"post": _act_on_schedule()},
         "/api/v1/quarantine": {
             "get": _read(
                 "listQuarantine", "Bodies not understood", "QuarantinePage", quarantine.PARAMETERS
@@ -275,6 +293,35 @@ def _read(
             if writer.media_type != "application/json"
         }
     return {**operation, "responses": {"200": ok, **_READ_PROBLEMS}}
+
+
+def _act_on_schedule() -> dict[str, Any]:
+    operation = _operation(
+        "actOnSchedule", "Change a schedule at Edges", path=("scheduled_run_uid", "action")
+    )
+    operation["parameters"][-1]["schema"] = {"type": "string", "enum": list(schedules.ACTIONS)}
+    return {
+        **operation,
+        "requestBody": {
+            "required": False,
+            "description": "What is to change; of `update` alone, and passed on as it is.",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        "responses": {
+            "200": _json("Schedule", "The schedule as it is then."),
+            **_READ_PROBLEMS,
+            **_problems(
+                {
+                    "409": "There is no key of the Edges API, or Edges refuses it.",
+                    "413": "The body is too large.",
+                    "422": "Edges refused; `error` is what it said.",
+                    "502": "Edges gave an answer of no use.",
+                    "503": "Edges, or the store, cannot answer now: see `Retry-After`.",
+                    "504": "It is unknown whether Edges did it: look before you try again.",
+                }
+            ),
+        },
+    }
 
 
 def _health(name: str, summary: str) -> dict[str, Any]:

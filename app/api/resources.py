@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from app.api.problems import not_found
 from app.model import Arrival, Outcome
+from app.reconcile.schedules import ScheduleApi
 from app.store.protocol import Store
 from app.store.reader import Reader
 from app.store.views import RunView
@@ -29,6 +30,8 @@ class Resources:
     """Whether this replica has a worker."""
     is_reconciling: bool
     ready_lag_s: float
+    schedule_api: ScheduleApi | None = None
+    """Edges, for what is to be changed there; None without an API key."""
 
     @property
     def reader(self) -> Reader:

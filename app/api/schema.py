@@ -127,6 +127,71 @@ class Quarantined(BaseModel):
     last_received_at: Timestamp
 
 
+class Schedule(BaseModel):
+    """A schedule, as Edges last told it."""
+
+    scheduled_run_uid: str
+    name: str | None
+    action_name: str | None
+    status: Annotated[
+        str,
+        Field(
+            description="Edges' own; `DELETED` if Edges does not know it any more, `UNKNOWN` if it"
+            " told none."
+        ),
+    ]
+    cron: str | None
+    cron_in_words: str | None
+    timezone: str
+    schedule_at: Timestamp | None
+    next_run_at: Timestamp | None
+    inactive_since: Annotated[
+        Timestamp | None, Field(description="Since when it is known not to be `ACTIVE`.")
+    ]
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+    first_seen_at: Timestamp
+    told_at: Annotated[Timestamp, Field(description="When Edges last told of it.")]
+    problem: Annotated[str | None, Field(description="Why its timetable cannot be read.")]
+
+
+class Moment(BaseModel):
+    """A time at which a schedule is due."""
+
+    due_at: Timestamp
+    due_at_local: Annotated[
+        Timestamp, Field(description="The same, by the clocks of the schedule's time zone.")
+    ]
+
+
+class Iteration(Moment):
+    """A time at which a schedule was due, and what became of it."""
+
+    state: Annotated[
+        Literal["ran", "pending", "skipped", "missed", "unheard"],
+        Field(
+            description="`ran`: its run is known; `pending`: not judged yet; `skipped`: the run"
+            " before it still went on; `missed`: there was no run in time; `unheard`: Edges has"
+            " a run of which no callback came."
+        ),
+    ]
+    run_uid: str | None
+    skipped_behind: Annotated[str | None, Field(description="The run that still went on.")]
+    missed_noted_at: Annotated[
+        Timestamp | None,
+        Field(description="When it was told to be missed; its run may have come since."),
+    ]
+
+
+class ScheduleDetail(Schedule):
+    """A schedule with its iterations."""
+
+    next: Annotated[list[Moment], Field(description="The next five, if it stays as it is.")]
+    iterations: Annotated[list[Iteration], Field(description="The last fifty, newest first.")]
+    runs: Annotated[list[Run], Field(description="The last fifty that it produced, newest first.")]
+    record: Annotated[dict[str, Any], Field(description="All that Edges said of it.")]
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 
@@ -175,6 +240,13 @@ class CallbackPage(BaseModel):
     """A page of callbacks."""
 
     data: list[Callback]
+    next_cursor: str | None
+
+
+class SchedulePage(BaseModel):
+    """A page of schedules."""
+
+    data: list[Schedule]
     next_cursor: str | None
 
 
