@@ -132,9 +132,22 @@ class World:
             next_url = response.headers.get("X-Pagination-Next")
         return items
 
+    async def true_lines(self, run_uid: str, path: str) -> list[Json]:
+        """What the control plane tells of a run, one a line."""
+        response = await self.api.get(f"{self.edges.origin}/_simulator/runs/{run_uid}/truth{path}")
+        assert response.status_code == 200, response.text
+        return [orjson.loads(line) for line in response.content.splitlines()]
+
     async def true_results(self, run_uid: str) -> list[Json]:
-        url = f"{self.edges.origin}/_simulator/runs/{run_uid}/truth/results"
-        return [orjson.loads(line) for line in (await self.api.get(url)).content.splitlines()]
+        return await self.true_lines(run_uid, "/results")
+
+    async def control(self, method: str, path: str, **body: Any) -> Json:
+        """Pull a lever of the control plane."""
+        url = f"{self.edges.origin}/_simulator{path}"
+        response = await self.api.request(method, url, json=body)
+        assert response.status_code == 200, response.text
+        told: Json = response.json()
+        return told
 
 
 class Receivers:

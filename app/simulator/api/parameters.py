@@ -6,6 +6,7 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from app.simulator.errors import EdgesError
+from app.simulator.run import Run
 from app.simulator.workspace import Workspace
 
 T = TypeVar("T")
@@ -15,6 +16,19 @@ def workspace_of(request: Request) -> Workspace:
     """The workspace that the application serves."""
     workspace: Workspace = request.app.state.workspace
     return workspace
+
+
+def run_of(request: Request) -> Run:
+    """The run that the path names; raises EdgesError (404) if there is none any more."""
+    return workspace_of(request).run(request.path_params["run_uid"])
+
+
+def page_of(request: Request, *, limit_max: int) -> slice:
+    """What part of a list `limit` and `offset` ask for, capped as the scenario says."""
+    limit = whole_number(request, "limit", min(10, limit_max), 1, limit_max)
+    limit = min(limit, workspace_of(request).scenario.page_limit_max or limit)
+    offset = whole_number(request, "offset", 0, 0, 10**9)
+    return slice(offset, offset + limit)
 
 
 def whole_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
