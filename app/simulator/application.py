@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from app.simulator.api import actions, callbacks, control, inputs, outputs, runs
+from app.simulator.api import actions, callbacks, control, inputs, outputs, runs, schedules
 from app.simulator.api.answers import error_answer
 from app.simulator.api.gate import Gate
 from app.simulator.api.ledger import Ledger
@@ -34,6 +34,7 @@ def create_app(scenario: Scenario, *, api_key: str, base_url: str | None = None)
         *runs.ROUTES,
         *inputs.ROUTES,
         *outputs.ROUTES,
+        *schedules.ROUTES,
     ]
     ledger = Ledger(routes, workspace.clock)
 

@@ -96,7 +96,7 @@ class Callback:
             },
         }
         if page.is_final_callback:
-            label = run.rounds[page.round_number].last_label
+            label = run.round(page.round_number).last_label
             if label and body["run"]["status"] in ("FAILED", "BLOCKED"):
                 body["error"] = input_error(label, run.uid, page.round_number, page.input_index)
             return orjson.dumps(body)

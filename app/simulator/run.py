@@ -57,13 +57,24 @@ class Round:
 class Run:
     """One run. Its callbacks, and when it goes on, are `delivery`'s concern."""
 
-    def __init__(self, uid: str, number: int, launch: Launch, clock: Clock) -> None:
+    def __init__(
+        self,
+        uid: str,
+        number: int,
+        launch: Launch,
+        clock: Clock,
+        *,
+        scheduled_run_uid: str | None = None,
+        first_round: int = 0,
+    ) -> None:
+        """`first_round` counts what earlier runs of an incremental schedule have brought."""
         self.uid = uid
         self.number = number
         self.launch = launch
         self.clock = clock
         self.status = "CREATED"
-        self.rounds = [Round(0)]
+        self.scheduled_run_uid = scheduled_run_uid
+        self.rounds = [Round(first_round)]
         self.created_at = self.updated_at = clock.now()
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
@@ -164,7 +175,7 @@ class Run:
         if not self.launch.is_incremental and not is_forced:
             raise EdgesError("BAD_PARAMETERS", "Only incremental runs can be continued.")
         self._require(CONTINUABLE, "continued")
-        self.rounds.append(Round(len(self.rounds)))
+        self.rounds.append(Round(self.rounds[-1].number + 1))
         self._turn("SCHEDULED")
         self.finished_at = None
 
@@ -181,6 +192,10 @@ class Run:
         self.updated_at = self.clock.now()
 
     # What it has brought so far.
+
+    def round(self, number: int) -> Round:
+        """The round of that number."""
+        return self.rounds[number - self.rounds[0].number]
 
     @property
     def counted_rounds(self) -> list[Round]:
@@ -247,10 +262,10 @@ class Run:
     def status_in_callback(self, page: Page) -> str:
         """The `run.status` of a page's callback, of its input or of the run as configured."""
         if page.is_final_callback:
-            return final_status(self.rounds[page.round_number].tally)
+            return final_status(self.round(page.round_number).tally)
         if self.launch.scenario.status_scope == "run":
             if page.is_last_of_round:
-                return final_status(self.rounds[page.round_number].tally)
+                return final_status(self.round(page.round_number).tally)
             return "RUNNING"
         if page.is_last_of_input:
             return self.outcome(page.input_index, page.round_number).status

@@ -78,6 +78,10 @@ class Scenario:
     hostile_from_page: int = 1
     """The first page of a walk (from 1) whose link leads astray."""
 
+    # What becomes of a schedule's iterations.
+    missed_share: float = 0.0
+    """Iterations that silently do not come, although they are due."""
+
     # What becomes of the callbacks.
     callbacks_withheld: bool = False
     """Whether the run makes no callbacks at all, although the launch asked for them."""

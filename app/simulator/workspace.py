@@ -12,6 +12,8 @@ from app.simulator.errors import EdgesError
 from app.simulator.launch import Launch
 from app.simulator.run import Run
 from app.simulator.scenario import Scenario
+from app.simulator.schedule import Schedule
+from app.simulator.scheduler import Scheduler
 from app.simulator.sending import Sender
 
 _DAY_S: Final = 86_400
@@ -33,11 +35,24 @@ class Workspace:
         self._cursors: dict[str, Cursors] = {}
         self._archived: set[str] = set()
         self._sender = Sender()
+        self.scheduler = Scheduler(
+            scenario.seed,
+            self.clock,
+            launch=lambda schedule: self.launch(schedule.plan.launch, schedule),
+            is_settled=lambda run: self.delivery(run).is_settled,
+        )
 
-    def launch(self, launch: Launch) -> Run:
-        """Begin a run."""
+    def launch(self, launch: Launch, schedule: Schedule | None = None) -> Run:
+        """Begin a run, by itself or as the next iteration of a schedule."""
         number = len(self.runs) + 1
-        run = Run(uid(self._seed, "run", number), number, launch, self.clock)
+        run = Run(
+            uid(self._seed, "run", number),
+            number,
+            launch,
+            self.clock,
+            scheduled_run_uid=schedule.uid if schedule else None,
+            first_round=schedule.first_round() if schedule else 0,
+        )
         self.runs[run.uid] = run
         self._cursors[run.uid] = Cursors(launch.scenario, self.clock)
         self._deliveries[run.uid] = Delivery(run, self._sender, self._register)
@@ -123,7 +138,8 @@ class Workspace:
         return self.delivery(callback.run).replay(callback)
 
     async def close(self) -> None:
-        """End all deliveries and close all connections."""
+        """End all schedules and deliveries and close all connections."""
+        await self.scheduler.close()
         for delivery in self._deliveries.values():
             await delivery.close()
         await self._sender.close()

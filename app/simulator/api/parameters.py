@@ -1,8 +1,9 @@
-"""Query parameters that lists share: limits, offsets, sorting."""
+"""What requests share: JSON bodies, the run of a path, limits, offsets, sorting."""
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import orjson
 from starlette.requests import Request
 
 from app.simulator.errors import EdgesError
@@ -16,6 +17,14 @@ def workspace_of(request: Request) -> Workspace:
     """The workspace that the application serves."""
     workspace: Workspace = request.app.state.workspace
     return workspace
+
+
+def read_json(text: bytes, what: str) -> Any:
+    """The value; raises EdgesError (400 BAD_INPUT) if it is not JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise EdgesError("BAD_INPUT", f"{what} is not JSON: {error}") from error
 
 
 def run_of(request: Request) -> Run:

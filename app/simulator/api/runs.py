@@ -81,6 +81,11 @@ async def continue_(request: Request) -> Response:
     return await get_run(request)
 
 
+def action_id(action_name: str) -> int:
+    """A number that goes with the action."""
+    return len(action_name)
+
+
 def run_object(run: Run, workspace: Workspace) -> Json:
     """A run as the API shows it."""
     label = run.rounds[-1].last_label
@@ -88,19 +93,19 @@ def run_object(run: Run, workspace: Workspace) -> Json:
     return {
         "id": run.number,
         "uid": run.uid,
-        "action_id": len(run.launch.action_name),
+        "action_id": action_id(run.launch.action_name),
         "action_name": run.launch.action_name,
         "retry_count": 0,
         "user_uid": workspace.user_uid,
         "workspace_uid": workspace.uid,
-        "execution_mode": "ASYNC",
+        "execution_mode": "SCHEDULE" if run.scheduled_run_uid else "ASYNC",
         "last_error": label
         and {"label": label, "message": LABELS[label].message, "params": params_of(label)},
         "parameters": run.launch.parameters,
         "callback": target and {"url": target.url},
         "status": run.status,
         "output_count": run.output_count,
-        "scheduled_run_uid": None,
+        "scheduled_run_uid": run.scheduled_run_uid,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "created_at": run.created_at,

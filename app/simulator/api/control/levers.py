@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from app.simulator.api.answers import answer
 from app.simulator.api.ledger import Ledger
-from app.simulator.api.parameters import workspace_of
+from app.simulator.api.parameters import read_json, workspace_of
 from app.simulator.errors import EdgesError
 from app.simulator.run import Run
 
@@ -42,12 +42,17 @@ async def get_clock(request: Request) -> Response:
 
 
 async def change_clock(request: Request) -> Response:
-    """POST /_simulator/clock: `advance_s` moves it on, `rate` has it go faster or slower."""
-    clock, body = workspace_of(request).clock, await _body(request)
+    """POST /_simulator/clock: `advance_s` moves it on, `rate` has it go faster or slower.
+
+    On its way it launches what schedules have due. With `settle_s` it waits after each such
+    moment, so many real seconds at most, until what was launched has ended and is delivered.
+    """
+    workspace, body = workspace_of(request), await _body(request)
+    clock, settle_s = workspace.clock, _number(body, "settle_s") or 0.0
     if (rate := _number(body, "rate")) is not None:
         clock.set_rate(rate)
     if (advance_s := _number(body, "advance_s")) is not None:
-        clock.move_to(clock.now_s() + advance_s)
+        await workspace.scheduler.advance(advance_s, settle_s=settle_s)
     return await get_clock(request)
 
 
@@ -102,10 +107,7 @@ def _ledger(request: Request) -> Ledger:
 
 async def _body(request: Request) -> Json:
     text = await request.body()
-    try:
-        body = orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError as error:
-        raise EdgesError("BAD_INPUT", f"The body is not JSON: {error}") from error
+    body = read_json(text, "The body") if text else {}
     if not isinstance(body, dict):
         raise EdgesError("BAD_INPUT", "The body must be a JSON object.")
     return body

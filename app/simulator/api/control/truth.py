@@ -1,4 +1,4 @@
-"""What is true of a run, whatever was delivered and whatever the API says."""
+"""What is true of a run or a schedule, whatever was delivered and whatever the API says."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from app.simulator.api.answers import answer
 from app.simulator.api.inputs import shown_status
 from app.simulator.api.parameters import one_of, workspace_of
-from app.simulator.callback import Callback
+from app.simulator.callback import Callback, moment
 from app.simulator.outputs import Stretch, stretches
 from app.simulator.run import Run
 
@@ -87,6 +87,25 @@ async def truth_callbacks(request: Request) -> Response:
     )
 
 
+async def truth_schedule(request: Request) -> Response:
+    """GET /_simulator/schedules/{uid}/truth: what came of each moment that was due."""
+    schedule = workspace_of(request).scheduler.schedule(request.path_params["uid"])
+    return answer(
+        {
+            "uid": schedule.uid,
+            "status": schedule.status,
+            "iterations": [
+                {
+                    "due_at": moment(each.due_at_s),
+                    "fate": each.fate,
+                    "run_uid": each.run and each.run.uid,
+                }
+                for each in schedule.iterations
+            ],
+        }
+    )
+
+
 def _input(run: Run, index: int) -> Json:
     return {
         "uid": run.input_uid(index),
@@ -155,4 +174,5 @@ ROUTES = [
     Route("/runs/{run_uid}/truth", truth),
     Route("/runs/{run_uid}/truth/results", truth_results),
     Route("/runs/{run_uid}/truth/callbacks", truth_callbacks),
+    Route("/schedules/{uid}/truth", truth_schedule),
 ]
