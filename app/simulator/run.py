@@ -90,12 +90,17 @@ class Run:
         launch = self.launch
         return outcome_of(launch.scenario, input_index, round_number, launch.max_results)
 
-    def results_of(self, page: Page) -> list[bytes]:
-        """The results that a page holds, as JSON; none if its input came to nothing."""
+    def result_count_of(self, page: Page) -> int:
+        """How many results a page holds."""
         size = self.launch.scenario.page_size
         count = self.outcome(page.input_index, page.round_number).result_count
-        first = page.number * size
-        return self.results(page.round_number, page.input_index, first, min(first + size, count))
+        return max(0, min(size, count - page.number * size))
+
+    def results_of(self, page: Page) -> list[bytes]:
+        """The results that a page holds, as JSON; none if its input came to nothing."""
+        first = page.number * self.launch.scenario.page_size
+        end = first + self.result_count_of(page)
+        return self.results(page.round_number, page.input_index, first, end)
 
     def results(self, round_number: int, input_index: int, first: int, end: int) -> list[bytes]:
         """Results of an input in a round, by their offsets, as JSON."""
@@ -136,7 +141,8 @@ class Run:
         size = self.launch.scenario.page_size
         is_last_of_input = number + 1 == outcome.page_count(size)
         is_last = is_last_of_input and index + 1 == len(self.launch.inputs)
-        result_count = max(0, min(size, outcome.result_count - number * size))
+        page = Page(current.number, index, number, is_last_of_input, is_last)
+        result_count = self.result_count_of(page)
         current.result_count += result_count
         if self.is_withheld(current.number, index, number):
             current.withheld_count += result_count
@@ -153,7 +159,7 @@ class Run:
         if is_last:
             self._turn(final_status(current.tally))
             self.finished_at = self.updated_at
-        return Page(current.number, index, number, is_last_of_input, is_last)
+        return page
 
     def stop(self) -> None:
         """Cancel: what is processed is kept. Raises EdgesError if the run has ended."""

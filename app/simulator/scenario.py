@@ -206,7 +206,7 @@ class Scenario:
     def _with(self, changes: Mapping[str, Any], known: set[str], what_for: str) -> Self:
         if unknown := sorted(set(changes) - known):
             raise ValueError(
-                f"no such knob {what_for}: {', '.join(unknown)}; there are: "
+                f"no knob to turn {what_for}: {', '.join(unknown)}; there are: "
                 + ", ".join(sorted(known))
             )
         return msgspec.convert(asdict(self) | dict(changes), type(self))

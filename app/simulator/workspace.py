@@ -1,6 +1,6 @@
 """All that one simulated Edges holds: its runs, their callbacks, and what may be done to them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from app.simulator.callback import Callback
@@ -84,9 +84,12 @@ class Workspace:
         """The runs that are not archived, oldest first."""
         return (run for run in self.runs.values() if not self.is_archived(run))
 
-    def listed_callbacks(self) -> Iterator[Callback]:
+    def listed_callbacks(self) -> Iterable[Callback]:
         """The callbacks of runs that are not archived, oldest first."""
-        return (each for each in self.callbacks.values() if not self.is_archived(each.run))
+        listed = {run.uid for run in self.listed_runs()}
+        if len(listed) == len(self.runs):
+            return self.callbacks.values()
+        return (each for each in self.callbacks.values() if each.run.uid in listed)
 
     def is_archived(self, run: Run) -> bool:
         """Whether the API has forgotten the run: it is too old, or was archived by hand."""

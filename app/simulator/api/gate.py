@@ -39,7 +39,8 @@ class Gate:
         entry = self._ledger.entry(scope)
         send = entry.noting(_Cut(send) if fault.is_cut else send)
         try:
-            await asyncio.sleep(fault.delay_s)
+            if fault.delay_s:
+                await asyncio.sleep(fault.delay_s)
             await self._answer(fault, scope, receive, send)
         except HTTPException as error:  # what the router refuses is answered further out
             entry.status = error.status_code

@@ -64,11 +64,11 @@ def one_of(request: Request, name: str, choices: Collection[str]) -> set[str]:
 
 def in_order(
     request: Request, items: Iterable[T], keys: dict[str, Callable[[T], str | int | float]]
-) -> list[T]:
+) -> Iterable[T]:
     """The items sorted as `sort` asks (`-` for descending); as they are without it."""
     sort = request.query_params.get("sort")
     if sort is None:
-        return list(items)
+        return items
     key = keys.get(sort.removeprefix("-"))
     if key is None:
         raise EdgesError(

@@ -131,7 +131,7 @@ def _callback(callback: Callback) -> Json:
         "round": page.round_number,
         "input_index": None if page.is_final_callback else page.input_index,
         "page": None if page.is_final_callback else page.number,
-        "result_count": 0 if page.is_final_callback else len(run.results_of(page)),
+        "result_count": 0 if page.is_final_callback else run.result_count_of(page),
     }
 
 
