@@ -53,14 +53,14 @@ async def test_storms_come_in_their_turn_and_spare_nobody(open_world: OpenWorld)
 
 
 async def test_some_answers_are_late(open_world: OpenWorld) -> None:
-    world = await open_world(slow_share=0.5, slow_s=0.1)
+    world = await open_world(slow_share=0.5, slow_s=0.3)
     took_s = []
-    for _ in range(12):
+    for _ in range(8):
         started = monotonic()
         await world.api.get("/runs")
         took_s.append(monotonic() - started)
-    late = [each for each in took_s if each >= 0.1]
-    assert 2 <= len(late) <= 10
+    late = [each for each in took_s if each >= 0.29]
+    assert 1 <= len(late) <= 7
 
 
 async def test_the_budget_goes_by_the_simulated_clock(open_world: OpenWorld) -> None:
@@ -72,7 +72,8 @@ async def test_the_budget_goes_by_the_simulated_clock(open_world: OpenWorld) -> 
     refused = await world.api.get("/runs")
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
     await world.control("POST", "/clock", rate=30)
-    assert (await world.api.get("/runs")).headers["Retry-After"] == "2"  # real seconds
+    in_real_seconds = (await world.api.get("/runs")).headers["Retry-After"]
+    assert in_real_seconds in ("1", "2")
 
 
 async def test_a_refusal_may_not_say_for_how_long(open_world: OpenWorld) -> None:

@@ -17,8 +17,8 @@ def rows(inputs: list[Json]) -> list[int]:
 
 
 async def test_statuses_change_between_the_pages_of_a_walk(world: World) -> None:
-    run_uid = await world.launch(40, results_per_input=[1, 1], callbacks_per_second=200)
-    first = await world.api.get(f"/runs/{run_uid}/inputs?limit=20")
+    run_uid = await world.launch(24, results_per_input=[1, 1], callbacks_per_second=20)
+    first = await world.api.get(f"/runs/{run_uid}/inputs?limit=12")
     await world.settled(run_uid)
     second = await world.api.get(first.headers["X-Pagination-Next"])
     assert "QUEUED" in {each["status"] for each in first.json()}
