@@ -115,7 +115,7 @@ def play(
     return played
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     limit=st.sampled_from(PLANS),
@@ -131,32 +131,29 @@ def test_alone_it_never_exceeds_the_limit_however_late_answers_come(
     assert played.refused_s == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     limit=st.sampled_from(PLANS),
     at_once=st.integers(1, 8),
-    latency_s=st.floats(0.0, 0.5),
+    slowness=st.floats(0.0, 1.0),
 )
 def test_alone_it_uses_nine_tenths_of_what_it_may(
-    seed: int, limit: int, at_once: int, latency_s: float
+    seed: int, limit: int, at_once: int, slowness: float
 ) -> None:
-    """Of the limit, less the reserve; as far as the latency lets it."""
+    """Of the limit, and of the limit less the reserve, where the latency leaves room for it."""
     note(f"{seed=}")
-    # One at a time with a long latency cannot use up a large plan.
-    possible = min(limit, at_once * WINDOW_S / max(latency_s, 0.001))
+    latency_s = slowness * min(0.5, at_once * WINDOW_S / limit / 2)
     minutes = DURATION_S / WINDOW_S
     for reserve_share in (0.0, 0.1):
         played = play(
             seed, limit, at_once=at_once, latency_s=latency_s, reserve_share=reserve_share
         )
-        usable = min(possible, limit - reserve(limit, reserve_share))
+        usable = limit - reserve(limit, reserve_share) if reserve_share else limit
         assert played.accepted >= 0.9 * usable * minutes
-        if not reserve_share and possible >= limit:
-            assert played.accepted >= 0.9 * limit * minutes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), limit=st.sampled_from(PLANS[:3]), at_once=st.integers(1, 8))
 def test_nobody_is_refused_as_long_as_others_keep_to_the_reserve(
     seed: int, limit: int, at_once: int
@@ -173,7 +170,7 @@ def test_nobody_is_refused_as_long_as_others_keep_to_the_reserve(
     assert played.others_refused == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     limit=st.sampled_from(PLANS[:3]),
@@ -336,7 +333,7 @@ def test_a_request_that_nothing_is_heard_of_leaves_flight_in_the_end() -> None:
     assert [one.ticket for one in state.in_flight] == [2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), limit=st.sampled_from(PLANS))
 def test_the_state_goes_through_json_and_stays_small(seed: int, limit: int) -> None:
     note(f"{seed=}")

@@ -15,6 +15,9 @@ from app.reconcile.errors import EdgesUnavailableError
 from app.store.protocol import StoreUnavailableError
 
 WAITING_MAX: Final = 10_000
+TURN_WAIT_MAX_S: Final = 90.0
+"""What the budget of a minute cannot exceed, but a `Retry-After` can: too long to stand in line."""
+
 # Others may share the budget, so that what is left can change without our doing.
 _ASK_AGAIN_S: Final = 2.0
 
@@ -102,8 +105,8 @@ class FairBudget:
     async def spend(self, run_uid: str) -> int:
         """Wait until one request may be sent for the run; the request's ticket.
 
-        Raises BudgetFullError if too many wait, StoreUnavailableError if the state of the
-        budget cannot be read.
+        Raises BudgetFullError if too many wait, EdgesUnavailableError if Edges has asked to be
+        left alone for long, StoreUnavailableError if the state of the budget cannot be read.
         """
         if self._waiting_count >= WAITING_MAX:
             raise BudgetFullError(
@@ -159,7 +162,10 @@ class FairBudget:
                         turn.set_exception(error)
                     continue
                 self._tell(state)
-                if wait_s > 0:
+                if wait_s > TURN_WAIT_MAX_S:
+                    if (turn := self._next()) is not None:
+                        turn.set_exception(_left_alone(wait_s))
+                elif wait_s > 0:
                     await self._news_within(min(wait_s, _ASK_AGAIN_S))
                 elif (turn := self._next()) is not None:
                     turn.set_result(state.tickets)
@@ -199,6 +205,14 @@ class FairBudget:
         self._left = state.left
         if state.left is not None:
             EDGES_BUDGET_LEFT.set(max(0, state.left))
+
+
+def _left_alone(wait_s: float) -> EdgesUnavailableError:
+    return EdgesUnavailableError(
+        f"Edges has asked this workspace to send nothing for another {wait_s:.0f} s (Retry-After);"
+        " try again later",
+        retry_after_s=wait_s,
+    )
 
 
 class LocalBudget(FairBudget):

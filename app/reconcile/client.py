@@ -1,6 +1,8 @@
 """A client of the Edges API: each route by name, answers as they came and read with tolerance.
 
-All calls raise what `app.reconcile.errors` has.
+All calls raise what `app.reconcile.errors` has, and StoreUnavailableError where the budget
+is kept in a database that is away. They may wait for their turn in the budget, for longer
+than any of their own time-outs.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -43,7 +45,9 @@ class EdgesClient:
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
     ) -> None:
-        """`page_limit`: inputs or outputs to a page. Raises ValueError for a bad `base_url`."""
+        """`page_limit`: inputs or outputs to a page. Raises ValueError for a bad address
+        or key.
+        """
         self._base = httpx2.URL(base_url.rstrip("/"))
         if (
             self._base.scheme not in ("http", "https")
@@ -90,7 +94,7 @@ class EdgesClient:
         """
         own = self._own(url, run_uid)
         route = own.path.rstrip("/").rpartition("/")[2]
-        route = route if route in ("inputs", "outputs") else "other"
+        route = route if route in (*self._limits, "runs") else "other"
         call = Call(method="GET", url=own, route=route, run_uid=run_uid)
         try:
             return await self._exchange.ask(call, lambda answer: self._read_page(answer, None))
@@ -206,12 +210,15 @@ class EdgesClient:
         self, answer: Answer, limit: int | None, *, with_records: bool = False
     ) -> PageAnswer:
         link = answer.headers.get("x-pagination-next", "").strip()
+        next_url = self._resolved(link, answer.url) if link else None
+        if next_url == str(answer.url):
+            raise TypeError("the page names itself as its next one")
         return PageAnswer(
             body=answer.body,
             url=str(answer.url),
             count=count_items(answer.body),
             limit=limit,
-            next_url=self._resolved(link, answer.url) if link else None,
+            next_url=next_url,
             records=read_records(answer.body) if with_records else None,
         )
 

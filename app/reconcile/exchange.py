@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import time
 from typing import Any, Final, TypeVar
 
@@ -11,6 +12,7 @@ import httpx2
 import stamina
 
 from app.budget import read_retry_after
+from app.canonical import Json
 from app.observe import EDGES_REQUESTS
 from app.reconcile.answers import NotJsonError, read_refusal
 from app.reconcile.budget import Budget
@@ -29,6 +31,7 @@ T = TypeVar("T")
 MIB: Final = 1024 * 1024
 ANSWER_BYTES_MAX: Final = 64 * MIB
 _ERROR_BYTES_MAX: Final = MIB
+_CONNECTIONS_MAX: Final = 16
 # Of these there was no connection to send the request over.
 _UNSENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
@@ -44,6 +47,7 @@ class Timeouts:
     pool_s: float = 30.0
     """For a connection to become free."""
     total_s: float = 60.0
+    """After twice as long the budget gives a request up for lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,12 @@ class Exchange:
     """Sends requests with the API key, over connections that are reused. Close it after use."""
 
     def __init__(self, api_key: str, budget: Budget, timeouts: Timeouts, retries: Retries) -> None:
+        if not api_key or not all("!" <= character <= "~" for character in api_key):
+            # The HTTP library would say so too, and quote the key.
+            raise ValueError(
+                "COLLECTOR_EDGES_API_KEY is empty, or has blanks or other characters that no header"
+                " may carry"
+            )
         self._api_key = api_key
         self._budget = budget
         self._total_s = timeouts.total_s
@@ -112,8 +122,11 @@ class Exchange:
                 write=timeouts.write_s,
                 pool=timeouts.pool_s,
             ),
-            limits=httpx2.Limits(max_connections=16, max_keepalive_connections=16),
+            limits=httpx2.Limits(
+                max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
+            ),
             headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,
         )
@@ -125,8 +138,8 @@ class Exchange:
     async def ask(self, call: Call, read: Callable[[Answer], T]) -> T:
         """What `read` makes of the answer. It raises NotJsonError, or TypeError for a wrong shape.
 
-        Raises what `app.reconcile.errors` has. A GET is tried again whatever happened, what
-        changes something only where it surely had no effect.
+        Raises what `app.reconcile.errors` has, and what `Budget.spend` does. A GET is tried
+        again whatever happened, what changes something only where it surely had no effect.
         """
         bounds = self._retries
         attempts = stamina.retry_context(
@@ -174,7 +187,7 @@ class Exchange:
         if status in (408, 429) or status >= 500:
             retry_after_s = read_retry_after(headers.get("retry-after"), time())
             raise _FailedError(
-                f"HTTP {status}: {_said(status, body)}",
+                f"HTTP {status}, {_words(read_refusal(status, body))}",
                 had_no_effect=status == 429 or (status == 503 and retry_after_s is not None),
                 retry_after_s=retry_after_s,
             )
@@ -241,7 +254,7 @@ async def _read(call: Call, response: httpx2.Response) -> bytes:
 
 def _refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> EdgesRefusedError:
     error = read_refusal(status, body)
-    said = f"{call}: Edges refused with HTTP {status}, {error['label']}: {error['message']}"
+    said = f"{call}: Edges refused with HTTP {status}, {_words(error)}"
     if status == 404:
         return NotFoundError(
             f"{said}; it is unknown, or was archived after 90 days", status=status, error=error
@@ -256,9 +269,8 @@ def _refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -
     return EdgesRefusedError(said, status=status, error=error)
 
 
-def _said(status: int, body: bytes) -> str:
-    error = read_refusal(status, body)
-    return f"{error['label']}, {str(error['message'])[:200]}"
+def _words(error: Mapping[str, Json]) -> str:
+    return f"{error['label']}: {str(error['message'])[:300]}"
 
 
 def _outcome(status: int) -> str:

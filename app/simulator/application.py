@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from app.simulator.api import actions, callbacks, control, runs
+from app.simulator.api import actions, callbacks, control, inputs, outputs, runs, schedules
 from app.simulator.api.answers import error_answer
 from app.simulator.api.gate import Gate
+from app.simulator.api.ledger import Ledger
 from app.simulator.errors import EdgesError
 from app.simulator.scenario import Scenario
 from app.simulator.workspace import Workspace
@@ -26,10 +27,21 @@ def create_app(scenario: Scenario, *, api_key: str, base_url: str | None = None)
     must be run: when it ends, so does all sending of callbacks.
     """
     workspace = Workspace(scenario)
+    # /runs/callbacks stands before /runs/{run_uid}, which would match it too.
+    routes = [
+        *actions.ROUTES,
+        *callbacks.ROUTES,
+        *runs.ROUTES,
+        *inputs.ROUTES,
+        *outputs.ROUTES,
+        *schedules.ROUTES,
+    ]
+    ledger = Ledger(routes, workspace.clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.workspace = workspace
+        app.state.ledger = ledger
         app.state.base_url = base_url
         try:
             yield
@@ -38,9 +50,8 @@ def create_app(scenario: Scenario, *, api_key: str, base_url: str | None = None)
 
     v1 = Mount(
         "/v1",
-        # /runs/callbacks stands before /runs/{run_uid}, which would match it too.
-        routes=[*actions.ROUTES, *callbacks.ROUTES, *runs.ROUTES],
-        middleware=[Middleware(Gate, scenario=scenario, api_key=api_key)],
+        routes=routes,
+        middleware=[Middleware(Gate, workspace=workspace, ledger=ledger, api_key=api_key)],
     )
     return Starlette(
         routes=[v1, Mount("/_simulator", routes=control.ROUTES)],

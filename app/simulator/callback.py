@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 import orjson
 
@@ -32,6 +33,8 @@ class Callback:
     http_status: int | None = None
     http_response: str | None = None
     failure: str | None = None
+    loss: Literal["dropped", "lied", "withheld"] | None = None
+    """Why it is never sent, for the control plane; None if it is."""
 
     @property
     def retry_count(self) -> int:
@@ -39,9 +42,19 @@ class Callback:
         return max(0, self.attempt_count - 1)
 
     @property
-    def batch_uid(self) -> str:
-        """The batch that the callback's input belongs to."""
+    def batch_uid(self) -> str | None:
+        """The batch that the callback's input belongs to; None where the scenario hides it."""
+        if not self.run.launch.scenario.callback_has_batch_uid:
+            return None
         return self.run.batch_uid(self.page)
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether its results are lost: neither it nor a replay of it is ever sent."""
+        page = self.page
+        if page.is_final_callback:
+            return False
+        return self.run.is_withheld(page.round_number, page.input_index, page.number)
 
     @property
     def ref_uid(self) -> str:
@@ -83,15 +96,16 @@ class Callback:
             },
         }
         if page.is_final_callback:
-            label = run.rounds[page.round_number].last_label
+            label = run.round(page.round_number).last_label
             if label and body["run"]["status"] in ("FAILED", "BLOCKED"):
                 body["error"] = input_error(label, run.uid, page.round_number, page.input_index)
             return orjson.dumps(body)
         given = run.launch.inputs[page.input_index]
         if "custom_data" in given:
             body["custom_data"] = given["custom_data"]
-        body["input"] = input_data(given)
-        body["results"] = run.results_of(page)
+        if run.launch.scenario.callback_has_input:
+            body["input"] = input_data(given)
+        body["results"] = [orjson.Fragment(result) for result in run.results_of(page)]
         label = run.outcome(page.input_index, page.round_number).error_label
         if label:
             body["error"] = input_error(label, run.uid, page.round_number, page.input_index)
@@ -107,6 +121,12 @@ def moment(at: datetime | float | None) -> str | None:
     """A time (a Unix time in seconds will do) in RFC 3339, UTC, milliseconds; None stays."""
     if at is None:
         return None
-    if not isinstance(at, datetime):
-        at = datetime.fromtimestamp(at, UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+    at_s = at.timestamp() if isinstance(at, datetime) else at
+    # A float of today holds microseconds, not always from above: 0.123 must not become 0.122.
+    second, millisecond = divmod(int(at_s * 1_000 + 0.001), 1_000)
+    return f"{_second(second)}.{millisecond:03}Z"
+
+
+@lru_cache(1_024)  # lists show the same seconds over and over
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")

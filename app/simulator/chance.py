@@ -19,6 +19,8 @@ def happens(share: float, seed: int, purpose: str, *at: int) -> bool:
 def draw_between(bounds: tuple[int, int], seed: int, purpose: str, *at: int) -> int:
     """A whole number within the bounds, both included."""
     lowest, highest = bounds
+    if lowest == highest:
+        return lowest
     return lowest + int(draw(seed, purpose, *at) * (highest - lowest + 1))
 
 

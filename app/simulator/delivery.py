@@ -4,15 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.simulator.callback import REPLAYS_MAX, Callback
 from app.simulator.chance import uid
 from app.simulator.errors import EdgesError
-from app.simulator.fate import Fate, fate_of, sending_order
-from app.simulator.run import UNFINISHED, Page, Run
+from app.simulator.fate import Fate, fate_of
+from app.simulator.run import UNFINISHED, Run
 from app.simulator.sending import Sender
+from app.simulator.sequence import CallbackSequence
 
 # Callbacks that wait out their delay at the same time, at most.
 _DELAYED_MAX: Final = 10_000
@@ -20,6 +20,7 @@ _DELAYED_MAX: Final = 10_000
 _UNSENT_STRIDE: Final = 100
 # Behind the pace by less than this, sleeping would cost more than it smooths.
 _PACE_GRAIN_S: Final = 0.002
+_LOST: Final = "The payload of this callback is no longer available."
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Counts:
     """Callbacks with at least one attempt."""
     delivered: int = 0
     dropped: int = 0
+    withheld: int = 0
     given_up: int = 0
     attempts: int = 0
     duplicates: int = 0
@@ -41,6 +43,11 @@ class Sending:
 
     callback: Callback
     is_duplicate: bool = False
+
+
+def _record_as_sent(callback: Callback) -> None:
+    callback.status, callback.http_status, callback.http_response = "SUCCESS", 200, ""
+    callback.failure = None
 
 
 def _takes_room(sending: Sending) -> bool:
@@ -64,8 +71,7 @@ class Delivery:
         self.counts = Counts()
         self._due: deque[Sending] = deque()
         self._held: deque[Sending] = deque()  # what a stop overtook; goes first after a resume
-        self._block: deque[Callback] = deque()
-        self._block_count = self._ordinal = 0
+        self._sequence = CallbackSequence(run, self._record)
         self._under_way = 0
         self._sending = 0
         has_delay = self._scenario.delay_s[1] > 0
@@ -97,7 +103,8 @@ class Delivery:
     def replay(self, original: Callback) -> Callback:
         """Send a callback once more, under a record of its own; its fate is to be sent.
 
-        Raises EdgesError for a replay of a replay, and for the fourth of an original.
+        One that is withheld comes to nothing. Raises EdgesError for a replay of a replay,
+        for the fourth of an original, and for a withheld one where the scenario refuses it.
         """
         if original.original is not None:
             raise EdgesError("BAD_PARAMETERS", "Only original callbacks can be replayed.")
@@ -107,17 +114,23 @@ class Delivery:
                 f"A callback can be replayed {REPLAYS_MAX} times.",
                 max=REPLAYS_MAX,
             )
+        if original.is_withheld and self._scenario.withheld_replay == "refused":
+            raise EdgesError("BAD_PARAMETERS", _LOST)
         original.replay_count += 1
         again = Callback(
             uid=uid(original.uid, "replay", original.replay_count),
             run=self._run,
             page=original.page,
             ordinal=original.ordinal,
-            created_at=datetime.now(UTC),
+            created_at=self._run.clock.now(),
             original=original,
         )
         self._record(again)
-        self._expect(Sending(again), 0)
+        if again.is_withheld:
+            # Later, so that the answer to the request does not know yet.
+            asyncio.get_running_loop().call_soon(self._withhold, again)
+        else:
+            self._expect(Sending(again), 0)
         return again
 
     # Making pages, in order and at the pace.
@@ -125,7 +138,7 @@ class Delivery:
     async def _make(self) -> None:
         await asyncio.sleep(0)  # so that the answer to the launch still says CREATED
         stride = 0
-        while self._is_going_on() or self._block:
+        while self._is_going_on() or self._sequence.has_begun_block:
             if self._run.status == "STOPPED":
                 return
             if self._held:
@@ -137,7 +150,7 @@ class Delivery:
             await self._keep_pace()
             if self._run.status == "STOPPED":
                 continue
-            callback = self._next_callback()
+            callback = self._sequence.next()
             if callback is not None:
                 await self._dispatch(callback)
             stride += 1
@@ -146,35 +159,6 @@ class Delivery:
 
     def _is_going_on(self) -> bool:
         return self._run.status in UNFINISHED or bool(self._held)
-
-    def _next_callback(self) -> Callback | None:
-        """The next callback to send; None where the page made has none of its own."""
-        target = self._target
-        if target is None or target.is_final_only:
-            page = self._run.make_page()
-            if target is None or page is None or not page.is_last_of_round:
-                return None
-            whole = Page(page.round_number, page.input_index, 0, True, True, True)
-            return self._new_callback(whole)
-        if not self._block:
-            made: list[Callback] = []
-            while len(made) < self._scenario.reorder_window and (page := self._run.make_page()):
-                made.append(self._new_callback(page))
-            self._block.extend(sending_order(self._scenario, made, self._block_count))
-            self._block_count += 1
-        return self._block.popleft() if self._block else None
-
-    def _new_callback(self, page: Page) -> Callback:
-        callback = Callback(
-            uid=uid(self._run.uid, "callback", self._ordinal),
-            run=self._run,
-            page=page,
-            ordinal=self._ordinal,
-            created_at=datetime.now(UTC),
-        )
-        self._ordinal += 1
-        self._record(callback)
-        return callback
 
     def _record(self, callback: Callback) -> None:
         self.callbacks.append(callback)
@@ -194,6 +178,12 @@ class Delivery:
 
     async def _dispatch(self, callback: Callback) -> None:
         fate = fate_of(self._scenario, callback.ordinal)
+        if callback.is_withheld:
+            self.counts.withheld += 1
+            self._withhold(callback)
+            if fate.is_recorded_as_sent:
+                _record_as_sent(callback)
+            return
         if fate.is_dropped:
             self._drop(callback, fate)
             return
@@ -206,9 +196,16 @@ class Delivery:
         self.counts.dropped += 1
         callback.attempt_count = 1
         if fate.is_recorded_as_sent:
-            callback.status, callback.http_status, callback.http_response = "SUCCESS", 200, ""
+            callback.loss = "lied"
+            _record_as_sent(callback)
         else:
+            callback.loss = "dropped"
             callback.status, callback.failure = "FAILED", "ConnectError: connection refused"
+
+    @staticmethod
+    def _withhold(callback: Callback) -> None:
+        callback.loss, callback.attempt_count = "withheld", 1
+        callback.status, callback.failure = "FAILED", _LOST
 
     def _expect(self, sending: Sending, delay_s: float) -> None:
         self._under_way += 1

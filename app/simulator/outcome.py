@@ -26,7 +26,8 @@ def outcome_of(
 ) -> Outcome:
     """How the input ends. `round_number` counts the run's continuations from 0."""
     seed = scenario.seed
-    luck = draw(seed, "outcome", input_index, round_number)
+    can_fail = scenario.blocked_share + scenario.failed_share > 0
+    luck = draw(seed, "outcome", input_index, round_number) if can_fail else 1.0
     if luck < scenario.blocked_share:
         return Outcome("BLOCKED", "BAD_INPUT", 0)
     if luck < scenario.blocked_share + scenario.failed_share:
@@ -48,6 +49,14 @@ def entity_of(scenario: Scenario, input_index: int, round_number: int, offset: i
             break
         offset = int(draw(seed, "overlapped", *at) * page_start)
     return offset
+
+
+def is_page_withheld(
+    scenario: Scenario, round_number: int, input_index: int, page_number: int
+) -> bool:
+    """Whether a page of an input's results, if it has any, is never handed out."""
+    at = (round_number, input_index, page_number)
+    return happens(scenario.withheld_share, scenario.seed, "withheld", *at)
 
 
 def final_status(tally: Mapping[str, int]) -> str:

@@ -2,15 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from math import inf
 from typing import Any, Final, Literal, Self
 
 import msgspec
 
 # These concern the API as a whole, so one launch cannot override them.
 API_WIDE: Final = frozenset(
-    {"requests_per_minute", "rate_window_s", "error_share_5xx", "cut_share"}
+    {
+        *("requests_per_minute", "rate_window_s", "retry_after_sent", "callbacks_limit_max"),
+        *("error_share_5xx", "storm_every", "storm_length", "cut_share", "slow_share", "slow_s"),
+        *("clock_rate", "clock_starts_at", "archive_after_days"),
+    }
 )
+# These are settled once the first request is answered.
+FIXED: Final = frozenset({"seed", "clock_rate", "clock_starts_at"})
 RESULTS_PER_INPUT_MAX: Final = 100_000
+RESULT_TEMPLATES_MAX: Final = 10_000
+
+_FROM_ONE: Final = (
+    *("page_size", "batch_size", "reorder_window", "concurrency", "requests_per_minute"),
+    *("page_limit_max", "callbacks_limit_max", "cursor_uses_max", "hostile_from_page"),
+    *("storm_every", "storm_length", "result_templates"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +55,40 @@ class Scenario:
     outputs_are_cumulative: bool = True
     """Whether `output_count` and `/outputs` still hold earlier rounds after a `continue`."""
 
+    withheld_share: float = 0.0
+    """Pages of results that count in `output_count` and are never sent, listed or replayed."""
+    result_templates: int | None = None
+    """Results are copies of so many made-up ones, with identifiers of their own: five times as
+    fast. None makes each up anew."""
+
+    # What the lists of a run's inputs and outputs show.
+    null_status_share: float = 0.0
+    """Inputs whose status is shown as null, whatever became of them."""
+    inputs_shift: Literal["never", "between_walks", "within_walks"] = "never"
+    """When the order of `/inputs` changes while the run is not final: for each walk over its
+    pages, or for each page, so that a walk misses some inputs and repeats others."""
+    page_limit_max: int | None = None
+    """Items on a page of any list, at most, whatever `limit` asks for; no complaint is made."""
+    cursor_uses_max: int | None = None
+    """Requests that one cursor is good for; then it is refused."""
+    cursor_lifetime_s: float | None = None
+    """Seconds (of the simulated clock) that a cursor is good for; then it is refused."""
+    hostile_next_url: str | None = None
+    """What `X-Pagination-Next` says instead of the truth, from page `hostile_from_page` on."""
+    hostile_from_page: int = 1
+    """The first page of a walk (from 1) whose link leads astray."""
+
+    # What becomes of a schedule's iterations.
+    missed_share: float = 0.0
+    """Iterations that silently do not come, although they are due."""
+
     # What becomes of the callbacks.
+    callbacks_withheld: bool = False
+    """Whether the run makes no callbacks at all, although the launch asked for them."""
+    callback_has_input: bool = True
+    """Whether a callback's body carries `input`."""
+    callback_has_batch_uid: bool = True
+    """Whether `batch_uid` is told; null in bodies and records otherwise."""
     status_scope: Literal["input", "run"] = "input"
     """Whether `run.status` in a callback speaks of its input or of the whole run."""
     reorder_window: int = 1
@@ -64,6 +112,8 @@ class Scenario:
     """Attempts of one run under way at the same time, at most."""
     replay_keeps_ref: bool = False
     """Whether a replayed body keeps the `callback_ref_uid` of its original."""
+    withheld_replay: Literal["failed", "refused"] = "failed"
+    """Whether a replay of a withheld callback ends as FAILED, or is refused at once (400)."""
     ref_is_record_uid: bool = True
     """Whether `callback_ref_uid` is the `uid` that `/runs/callbacks` lists."""
 
@@ -71,11 +121,31 @@ class Scenario:
     requests_per_minute: int | None = None
     """Budget shared by all `/runs` routes; None for no limit."""
     rate_window_s: float = 60.0
-    """How long that minute lasts; shorter in tests that wait it out."""
+    """How long that minute lasts, by the simulated clock; shorter in tests that wait it out."""
+    retry_after_sent: bool = True
+    """Whether a 429 carries `Retry-After`, in real seconds."""
+    callbacks_limit_max: int = 100
+    """Largest `limit` that `/runs/callbacks` accepts; more is refused (400)."""
     error_share_5xx: float = 0.0
     """API requests answered 500 or 503, without effect."""
+    storm_every: int | None = None
+    """Of so many requests the last `storm_length` are answered 500, 502, 503 or 504."""
+    storm_length: int = 1
+    """Requests in a storm; as many as `storm_every` for one that never ends."""
     cut_share: float = 0.0
     """API requests whose answer breaks off half-way; they did take effect."""
+    slow_share: float = 0.0
+    """API requests that are answered `slow_s` late."""
+    slow_s: float = 1.0
+    """How late, in real seconds."""
+
+    # The clock of this Edges, and what goes by it.
+    clock_rate: float = 1.0
+    """Its seconds in a real one; 0 for one that only the control plane moves."""
+    clock_starts_at: datetime | None = None
+    """What it shows at the start (ISO 8601, with an offset); None for the real time."""
+    archive_after_days: float = 90.0
+    """Age at which the API forgets a run."""
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self) if field.name.endswith("_share")):
@@ -90,20 +160,38 @@ class Scenario:
         )
         shortest, longest = self.delay_s
         _require(0 <= shortest <= longest, "delay_s must be rising, from 0")
-        for name in ("page_size", "batch_size", "reorder_window", "concurrency"):
-            _require(getattr(self, name) >= 1, f"{name} must be at least 1")
-        for name in ("retry_limit", "retry_delay_s"):
-            _require(getattr(self, name) >= 0, f"{name} must not be negative")
-        for name in ("callback_timeout_s", "rate_window_s"):
-            _require(getattr(self, name) > 0, f"{name} must be positive")
+        self._require_numbers_in_bounds()
         _require(
             self.callbacks_per_second is None or self.callbacks_per_second > 0,
             "callbacks_per_second: no pace",
         )
+        _require(self.storm_length <= (self.storm_every or inf), "storm_length exceeds storm_every")
         _require(
-            self.requests_per_minute is None or self.requests_per_minute >= 1,
-            "requests_per_minute must be at least 1",
+            self.clock_starts_at is None or self.clock_starts_at.tzinfo is not None,
+            "clock_starts_at must have an offset from UTC",
         )
+
+    def _require_numbers_in_bounds(self) -> None:
+        for name in _FROM_ONE:
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"{name} must be at least 1")
+        for name in ("retry_limit", "retry_delay_s", "slow_s", "clock_rate"):
+            _require(0 <= getattr(self, name) < inf, f"{name} must not be negative")
+        for name in ("callback_timeout_s", "rate_window_s", "cursor_lifetime_s"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"{name} must be positive")
+        _require(self.archive_after_days > 0, "archive_after_days must be positive")
+        _require(
+            (self.result_templates or 1) <= RESULT_TEMPLATES_MAX,
+            f"result_templates must be at most {RESULT_TEMPLATES_MAX}",
+        )
+
+    def for_api(self, changes: Mapping[str, Any]) -> Self:
+        """This scenario with parts replaced for what is asked for, and launched, from now on.
+
+        Raises ValueError as `for_launch` does, but only what is `FIXED` cannot be replaced.
+        """
+        return self._with(changes, {field.name for field in fields(self)} - FIXED, "from now on")
 
     def for_launch(self, overrides: Mapping[str, Any]) -> Self:
         """This scenario with parts replaced for one launch; values as JSON has them.
@@ -111,13 +199,17 @@ class Scenario:
         Raises ValueError for a name that does not exist or that is API-wide, and for a
         value of the wrong type or out of bounds.
         """
-        known = {field.name for field in fields(self)} - API_WIDE
-        if unknown := sorted(set(overrides) - known):
+        return self._with(
+            overrides, {field.name for field in fields(self)} - API_WIDE, "for a launch"
+        )
+
+    def _with(self, changes: Mapping[str, Any], known: set[str], what_for: str) -> Self:
+        if unknown := sorted(set(changes) - known):
             raise ValueError(
-                f"no such knob for a launch: {', '.join(unknown)}; there are: "
+                f"no knob to turn {what_for}: {', '.join(unknown)}; there are: "
                 + ", ".join(sorted(known))
             )
-        return msgspec.convert(asdict(self) | dict(overrides), type(self))
+        return msgspec.convert(asdict(self) | dict(changes), type(self))
 
 
 def _require(condition: bool, message: str) -> None:

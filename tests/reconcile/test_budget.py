@@ -9,6 +9,7 @@ from app import observe
 from app.budget import BudgetState, Told
 from app.reconcile import budget as module
 from app.reconcile.budget import BudgetFullError, FairBudget, LocalBudget, LocalLedger
+from app.reconcile.errors import EdgesUnavailableError
 from app.store.protocol import StoreUnavailableError
 
 pytestmark = pytest.mark.anyio
@@ -144,6 +145,17 @@ async def test_what_is_learned_lets_those_who_wait_go_at_once() -> None:
     assert monotonic() - began_s < 0.5
     # The refused one was under way beside it, and may have been counted.
     assert budget.left == 5000 - 1 - 1
+
+
+async def test_a_long_wait_that_edges_asked_for_is_told_to_all_who_stand_in_line() -> None:
+    budget = LocalBudget()
+    await budget.learn(429, {"retry-after": "600"}, await budget.spend("run"))
+    for outcome in await asyncio.gather(
+        *(budget.spend(str(number)) for number in range(3)), return_exceptions=True
+    ):
+        assert isinstance(outcome, EdgesUnavailableError)
+        assert outcome.retry_after_s is not None
+        assert 590 < outcome.retry_after_s <= 600
 
 
 async def test_without_limits_nothing_is_slowed() -> None:

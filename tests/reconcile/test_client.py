@@ -13,12 +13,13 @@ import pytest
 from app import observe
 from app.reconcile import exchange
 from app.reconcile.answers import PageAnswer
-from app.reconcile.budget import LocalBudget
+from app.reconcile.budget import FairBudget, LocalBudget, LocalLedger
 from app.reconcile.client import EdgesClient
 from app.reconcile.errors import (
     AnswerShapeError,
     AnswerTooLargeError,
     CursorRefusedError,
+    EdgesApiError,
     EdgesRefusedError,
     EdgesUnavailableError,
     ForeignPageError,
@@ -294,6 +295,15 @@ async def test_a_next_page_of_the_same_api_is_followed(link: str) -> None:
         assert server.asked[1] == "GET /v1/runs/x/outputs?cursor=2"
 
 
+async def test_a_page_that_leads_to_itself_is_an_error() -> None:
+    link = {"X-Pagination-Next": f"/v1/runs/{RUN}/inputs?cursor=1"}
+    async with serving([answer([1], headers=link)]) as server, client_of(server.base_url) as client:
+        page = await client.first_page(RUN, "inputs")
+        assert page.next_url is not None
+        with pytest.raises(AnswerShapeError, match="itself"):
+            await client.next_page(RUN, page.next_url)
+
+
 async def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:
     async with serving([answer([])]) as elsewhere:
         location = {"Location": f"{elsewhere.base_url}/runs/{RUN}"}
@@ -316,6 +326,24 @@ async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.Monk
         async with client_of(server.base_url) as client:
             assert (await client.run(RUN)).uid == RUN
         assert proxy.asked == []
+
+
+async def test_cookies_are_not_kept() -> None:
+    cookie = {"Set-Cookie": "sticky=yes; Path=/"}
+    async with (
+        serving([answer({"uid": RUN}, headers=cookie)]) as server,
+        client_of(server.base_url) as client,
+    ):
+        await client.run(RUN)
+        await client.run(RUN)
+        assert "cookie" not in server.heads[1].lower()
+
+
+@pytest.mark.parametrize("key", ["", "a b", "secret\n", "schlüssel"])
+async def test_a_key_that_no_header_may_carry_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="COLLECTOR_EDGES_API_KEY") as refused:
+        EdgesClient("http://127.0.0.1/v1", key, budget=LocalBudget())
+    assert not key.strip() or key.strip() not in str(refused.value)
 
 
 async def test_an_answer_that_is_too_large_is_broken_off(
@@ -526,6 +554,34 @@ async def test_every_request_goes_through_the_budget_and_is_counted() -> None:
     assert {outcome: count(outcome) - n for outcome, n in before.items()} == {
         "network": 1, "5xx": 1, "ok": 1,
     }  # fmt: skip
+
+
+async def test_a_request_that_is_cancelled_gives_back_its_ticket() -> None:
+    ledger = LocalLedger()
+    slow = answer({"uid": RUN}, delay_s=5)
+    async with (
+        serving([slow]) as server,
+        client_of(server.base_url, budget=FairBudget(ledger)) as client,
+    ):
+        asking = asyncio.create_task(client.run(RUN))
+        while not server.asked:
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert asking.cancelled()
+    state, _ = await ledger.take()
+    assert (state.answered, len(state.in_flight)) == (1, 1)
+
+
+async def test_what_edges_says_at_length_is_cut_in_messages() -> None:
+    for status in (422, 500):
+        async with (
+            serving([answer({"message": "x" * 100_000}, status)]) as server,
+            client_of(server.base_url) as client,
+        ):
+            with pytest.raises(EdgesApiError) as told:
+                await client.run(RUN)
+            assert len(str(told.value)) < 1_000
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,23 @@ async def test_a_run_without_a_callback_is_only_fetched(world: World) -> None:
     assert len(await world.walk(f"/runs/{truth['run_uid']}/outputs")) == truth["results_total"]
 
 
+async def test_a_run_may_never_send_a_callback_though_it_was_asked_to(world: World) -> None:
+    truth = await world.run(5, callbacks_withheld=True)
+    assert (truth["status"], truth["callbacks_total"]) == ("SUCCEEDED", 0)
+    assert world.receiver.bodies == await world.callbacks(truth["run_uid"]) == []
+    run = await world.get(f"/runs/{truth['run_uid']}")
+    assert run["callback"] == {"url": world.receiver.url}
+    assert len(await world.walk(f"/runs/{truth['run_uid']}/outputs")) == run["output_count"] > 0
+
+
+async def test_a_body_may_carry_no_input_and_no_batch(world: World) -> None:
+    truth = await world.run(5, callback_has_input=False, callback_has_batch_uid=False)
+    assert all("input" not in body and body["custom_data"] for body in world.receiver.bodies)
+    assert {body["run"]["batch_uid"] for body in world.receiver.bodies} == {None}
+    records = await world.callbacks(truth["run_uid"])
+    assert {record["batch_uid"] for record in records} == {None}
+
+
 async def test_batches_are_chunks_of_the_inputs(world: World) -> None:
     await world.run(10, batch_size=4)
     rows: dict[str, set[int]] = {}

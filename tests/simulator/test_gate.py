@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import httpx2
 import pytest
@@ -39,6 +40,50 @@ async def test_some_requests_fail_without_effect(open_world: OpenWorld) -> None:
     statuses = Counter([(await world.api.get("/runs")).status_code for _ in range(60)])
     assert set(statuses) == {200, 500, 503}
     assert 12 < statuses[500] + statuses[503] < 36
+
+
+async def test_storms_come_in_their_turn_and_spare_nobody(open_world: OpenWorld) -> None:
+    world = await open_world(storm_every=20, storm_length=12)
+    answers = [await world.api.get("/runs") for _ in range(60)]
+    assert [answer.status_code >= 500 for answer in answers] == ([False] * 8 + [True] * 12) * 3
+    kinds = {answer.status_code: answer.headers["content-type"] for answer in answers}
+    assert set(kinds) == {200, 500, 502, 503, 504}
+    assert kinds[503] == "application/json"
+    assert kinds[504].startswith("text/html")  # what stands in front of an API answers so
+
+
+async def test_some_answers_are_late(open_world: OpenWorld) -> None:
+    world = await open_world(slow_share=0.5, slow_s=0.3)
+    took_s = []
+    for _ in range(8):
+        started = monotonic()
+        await world.api.get("/runs")
+        took_s.append(monotonic() - started)
+    late = [each for each in took_s if each >= 0.29]
+    assert 1 <= len(late) <= 7
+
+
+async def test_the_budget_goes_by_the_simulated_clock(open_world: OpenWorld) -> None:
+    world = await open_world(requests_per_minute=2, clock_rate=0)
+    assert [(await world.api.get("/runs")).status_code for _ in range(3)] == [200, 200, 429]
+    await world.control("POST", "/clock", advance_s=60)
+    assert (await world.api.get("/runs")).status_code == 200
+    await world.control("PATCH", "/scenario", requests_per_minute=1)
+    refused = await world.api.get("/runs")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    await world.control("POST", "/clock", rate=30)
+    in_real_seconds = (await world.api.get("/runs")).headers["Retry-After"]
+    assert in_real_seconds in ("1", "2")
+
+
+async def test_a_refusal_may_not_say_for_how_long(open_world: OpenWorld) -> None:
+    world = await open_world(requests_per_minute=1, retry_after_sent=False)
+    await world.api.get("/runs")
+    refused = await world.api.get("/runs")
+    assert refused.status_code == 429
+    assert "Retry-After" not in refused.headers
+    assert refused.headers["X-RateLimit-Type"]
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
 
 
 async def test_some_answers_break_off_though_the_request_took_effect(

@@ -1,5 +1,6 @@
 """Scenarios refuse what makes no sense."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,20 @@ from app.simulator import Scenario
         {"callback_timeout_s": 0},
         {"callbacks_per_second": 0},
         {"requests_per_minute": 0},
+        {"withheld_share": 2},
+        {"result_templates": 0},
+        {"result_templates": 10_001},
+        {"page_limit_max": 0},
+        {"callbacks_limit_max": 0},
+        {"cursor_uses_max": 0},
+        {"cursor_lifetime_s": 0},
+        {"hostile_from_page": 0},
+        {"storm_every": 3, "storm_length": 4},
+        {"storm_length": 0},
+        {"slow_s": -1},
+        {"clock_rate": -1},
+        {"clock_starts_at": datetime(2026, 1, 1)},  # noqa: DTZ001 (that is what is refused)
+        {"archive_after_days": 0},
     ],
 )
 def test_values_out_of_bounds_are_refused(knobs: dict[str, Any]) -> None:
@@ -40,6 +55,7 @@ def test_an_override_replaces_only_what_it_names() -> None:
     [
         ({"sede": 1}, "sede"),
         ({"requests_per_minute": 1}, "requests_per_minute"),
+        ({"clock_rate": 60}, "clock_rate"),
         ({"seed": "1"}, "int"),
         ({"status_scope": "both"}, "both"),
         ({"failed_share": 7}, "failed_share"),

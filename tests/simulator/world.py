@@ -73,19 +73,10 @@ class World:
         action: str = "linkedin-extract-people",
         on: str = "all",
         callback: bool = True,
+        parameters: Json | None = None,
         **overrides: Any,
     ) -> str:
-        parameters = overrides.pop("parameters", {})
-        body: Json = {
-            "inputs": [
-                {"linkedin_profile_url": f"https://l/{n}", "custom_data": {"row": n}}
-                for n in range(inputs)
-            ],
-            "parameters": parameters,
-        }
-        if callback:
-            headers = {"Authorization": "Bearer token"}
-            body["callback"] = {"url": self.receiver.url, "headers": headers, "on": on}
+        body = self.launch_body(inputs, on=on, callback=callback, parameters=parameters)
         response = await self.api.post(
             f"/actions/{action}/run/async",
             content=orjson.dumps(body),
@@ -94,6 +85,21 @@ class World:
         assert response.status_code == 200, response.text
         run_uid: str = response.json()["run_uid"]
         return run_uid
+
+    def launch_body(
+        self, inputs: int, *, on: str = "all", callback: bool = True, parameters: Json | None = None
+    ) -> Json:
+        body: Json = {
+            "inputs": [
+                {"linkedin_profile_url": f"https://l/{n}", "custom_data": {"row": n}}
+                for n in range(inputs)
+            ],
+            "parameters": parameters or {},
+        }
+        if callback:
+            headers = {"Authorization": "Bearer token"}
+            body["callback"] = {"url": self.receiver.url, "headers": headers, "on": on}
+        return body
 
     async def truth(self, run_uid: str) -> Json:
         url = f"{self.edges.origin}/_simulator/runs/{run_uid}/truth"
@@ -132,9 +138,22 @@ class World:
             next_url = response.headers.get("X-Pagination-Next")
         return items
 
+    async def true_lines(self, run_uid: str, path: str) -> list[Json]:
+        """What the control plane tells of a run, one a line."""
+        response = await self.api.get(f"{self.edges.origin}/_simulator/runs/{run_uid}/truth{path}")
+        assert response.status_code == 200, response.text
+        return [orjson.loads(line) for line in response.content.splitlines()]
+
     async def true_results(self, run_uid: str) -> list[Json]:
-        url = f"{self.edges.origin}/_simulator/runs/{run_uid}/truth/results"
-        return [orjson.loads(line) for line in (await self.api.get(url)).content.splitlines()]
+        return await self.true_lines(run_uid, "/results")
+
+    async def control(self, method: str, path: str, **body: Any) -> Json:
+        """Pull a lever of the control plane."""
+        url = f"{self.edges.origin}/_simulator{path}"
+        response = await self.api.request(method, url, json=body)
+        assert response.status_code == 200, response.text
+        told: Json = response.json()
+        return told
 
 
 class Receivers:

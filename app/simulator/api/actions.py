@@ -1,16 +1,15 @@
 """Launching actions."""
 
-from typing import Any
-
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.simulator.api.answers import answer
-from app.simulator.api.parameters import workspace_of
+from app.simulator.api.parameters import read_json, workspace_of
+from app.simulator.api.schedules import schedule_object
 from app.simulator.errors import EdgesError
 from app.simulator.launch import read_launch
+from app.simulator.plan import read_plan
 from app.simulator.scenario import Scenario
 
 
@@ -18,7 +17,7 @@ async def run_async(request: Request) -> Response:
     """POST /actions/{action}/run/async."""
     workspace = workspace_of(request)
     scenario = _scenario_for(request, workspace.scenario)
-    body = _parse(await request.body(), "The body")
+    body = read_json(await request.body(), "The body")
     run = workspace.launch(read_launch(request.path_params["action"], body, scenario))
     return answer(
         {
@@ -35,11 +34,27 @@ async def run_async(request: Request) -> Response:
     )
 
 
+async def run_schedule(request: Request) -> Response:
+    """POST /actions/{action}/run/schedule."""
+    workspace = workspace_of(request)
+    scenario = _scenario_for(request, workspace.scenario)
+    body = read_json(await request.body(), "The body")
+    schedule = workspace.scheduler.add(read_plan(request.path_params["action"], body, scenario))
+    return answer(
+        {
+            "run_id": None,
+            "run_uid": None,
+            "scheduled_run_uid": schedule.uid,
+            **schedule_object(schedule, workspace),
+        }
+    )
+
+
 def _scenario_for(request: Request, scenario: Scenario) -> Scenario:
     text = request.headers.get("x-simulator-scenario")
     if text is None:
         return scenario
-    overrides = _parse(text.encode(), "X-Simulator-Scenario")
+    overrides = read_json(text.encode(), "X-Simulator-Scenario")
     if not isinstance(overrides, dict):
         raise EdgesError("BAD_PARAMETERS", "X-Simulator-Scenario must be a JSON object.")
     try:
@@ -48,11 +63,7 @@ def _scenario_for(request: Request, scenario: Scenario) -> Scenario:
         raise EdgesError("BAD_PARAMETERS", f"X-Simulator-Scenario: {error}") from error
 
 
-def _parse(text: bytes, what: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise EdgesError("BAD_INPUT", f"{what} is not JSON: {error}") from error
-
-
-ROUTES = [Route("/actions/{action}/run/async", run_async, methods=["POST"])]
+ROUTES = [
+    Route("/actions/{action}/run/async", run_async, methods=["POST"]),
+    Route("/actions/{action}/run/schedule", run_schedule, methods=["POST"]),
+]

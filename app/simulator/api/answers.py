@@ -17,6 +17,12 @@ def answer(value: object, *, headers: dict[str, str] | None = None) -> Response:
     return Response(body, headers=headers, media_type="application/json")
 
 
+def listing(rows: list[bytes], *, headers: dict[str, str] | None = None) -> Response:
+    """200 with a list of what is JSON already."""
+    body = b"[" + b",".join(rows) + b"]"
+    return Response(body, headers=headers, media_type="application/json")
+
+
 def error_answer(error: EdgesError, *, status_code: int | None = None) -> Response:
     """An error in the documented format. `status_code` overrides what its label implies."""
     body = standard_error(error.label, error.message, error.params, ref=str(uuid4()))

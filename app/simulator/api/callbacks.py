@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.simulator.api.answers import answer
-from app.simulator.api.parameters import in_order, one_of, whole_number, workspace_of
+from app.simulator.api.parameters import in_order, one_of, page_of, workspace_of
 from app.simulator.callback import Callback
 
 CALLBACK_STATUSES: Final = ("PENDING", "RUNNING", "FAILED", "SUCCESS")
@@ -24,13 +24,12 @@ _SORTS: Final[dict[str, Callable[[Callback], str | int | float]]] = {
 
 async def list_callbacks(request: Request) -> Response:
     """GET /runs/callbacks: records without payloads, oldest first unless sorted."""
-    limit = whole_number(request, "limit", 10, 1, 100)
-    offset = whole_number(request, "offset", 0, 0, 10**9)
+    wanted = page_of(request, limit_max=workspace_of(request).scenario.callbacks_limit_max)
     statuses = one_of(request, "status", CALLBACK_STATUSES)
     found: Iterable[Callback] = _of_runs(request)
     if len(statuses) < len(CALLBACK_STATUSES):
         found = (each for each in found if each.status in statuses)
-    page = islice(in_order(request, found, _SORTS), offset, offset + limit)
+    page = islice(in_order(request, found, _SORTS), wanted.start, wanted.stop)
     workspace = workspace_of(request)
     return answer([callback.record(workspace.uid) for callback in page])
 
@@ -54,8 +53,8 @@ def _of_runs(request: Request) -> Iterable[Callback]:
     workspace = workspace_of(request)
     wanted = dict.fromkeys(request.query_params.getlist("run_uid"))
     if not wanted:
-        return workspace.callbacks.values()
-    runs = [workspace.runs[run_uid] for run_uid in wanted if run_uid in workspace.runs]
+        return workspace.listed_callbacks()
+    runs = [run for run in workspace.listed_runs() if run.uid in wanted]
     lists = [workspace.delivery(run).callbacks for run in runs]
     return lists[0] if len(lists) == 1 else merge(*lists, key=lambda each: each.created_at)
 

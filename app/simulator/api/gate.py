@@ -1,89 +1,77 @@
 """What a request meets before its endpoint: planned faults, the key, the budget."""
 
-from collections import deque
+import asyncio
 from hmac import compare_digest
-from math import ceil
-from time import monotonic
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.simulator.api.answers import error_answer
-from app.simulator.chance import draw, happens
+from app.simulator.api.budget import Budget
+from app.simulator.api.faults import Fault, fault_of
+from app.simulator.api.ledger import Ledger
 from app.simulator.errors import EdgesError
-from app.simulator.scenario import Scenario
+from app.simulator.workspace import Workspace
 
 _RATE_LIMIT_TYPE: Final = "requests_per_minute"
+# What stands in front of an API answers these by itself, and not in the API's format.
+_OF_A_PROXY: Final = (502, 504)
 
 
 class Gate:
-    """ASGI middleware of the API: cuts or fails requests, then asks for key and budget."""
+    """ASGI middleware of the API: delays, cuts or fails requests, then asks for key and budget."""
 
-    def __init__(self, app: ASGIApp, *, scenario: Scenario, api_key: str) -> None:
+    def __init__(self, app: ASGIApp, *, workspace: Workspace, ledger: Ledger, api_key: str) -> None:
         self._app = app
-        self._scenario = scenario
+        self._workspace = workspace
+        self._ledger = ledger
         self._api_key = api_key.encode()
-        self._budget = _Budget(scenario.requests_per_minute, scenario.rate_window_s)
+        self._budget = Budget(workspace.clock)
         self._request_count = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
-        scenario, number = self._scenario, self._request_count
+        fault = fault_of(self._workspace.scenario, self._request_count)
         self._request_count += 1
-        if happens(scenario.cut_share, scenario.seed, "cut", number):
-            send = _Cut(send)
-        if happens(scenario.error_share_5xx, scenario.seed, "5xx", number):
-            status = 503 if draw(scenario.seed, "503", number) < 0.5 else 500
-            refusal = error_answer(EdgesError("GENERIC_ERROR"), status_code=status)
-            return await refusal(scope, receive, send)
+        entry = self._ledger.entry(scope)
+        send = entry.noting(_Cut(send) if fault.is_cut else send)
+        try:
+            if fault.delay_s:
+                await asyncio.sleep(fault.delay_s)
+            await self._answer(fault, scope, receive, send)
+        except HTTPException as error:  # what the router refuses is answered further out
+            entry.status = error.status_code
+            raise
+        finally:
+            entry.write()
+
+    async def _answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.status_5xx is not None:
+            return await _failure(fault.status_5xx)(scope, receive, send)
         if not compare_digest(Headers(scope=scope).get("x-api-key", "").encode(), self._api_key):
             return await error_answer(EdgesError("NO_ACCESS"))(scope, receive, send)
-        if self._budget.applies_to(scope["path"]):
-            wait_s = self._budget.spend()
+        scenario = self._workspace.scenario
+        if self._budget.applies_to(scope["path"], scenario):
+            wait_s = self._budget.spend(scenario)
             if wait_s is not None:
                 refusal = error_answer(EdgesError("STATUS_429"))
                 refusal.headers["X-RateLimit-Type"] = _RATE_LIMIT_TYPE
-                refusal.headers["Retry-After"] = str(max(1, ceil(wait_s)))
                 refusal.headers["X-RateLimit-Remaining"] = "0"
+                if scenario.retry_after_sent:
+                    refusal.headers["Retry-After"] = self._budget.retry_after(wait_s)
                 return await refusal(scope, receive, send)
-            send = self._budget.announced(send)
+            send = self._budget.announced(send, scenario)
         return await self._app(scope, receive, send)
 
 
-class _Budget:
-    """Requests left in the window that slides along with now."""
-
-    def __init__(self, limit: int | None, window_s: float) -> None:
-        self._limit = limit
-        self._window_s = window_s
-        self._spent_at: deque[float] = deque()
-
-    def applies_to(self, path: str) -> bool:
-        """All routes of runs share the budget, those of callbacks included."""
-        return self._limit is not None and path.startswith("/v1/runs")
-
-    def spend(self) -> float | None:
-        """Spend one request: None, or the seconds to wait until there is one to spend."""
-        assert self._limit is not None  # noqa: S101 (asked `applies_to` first)
-        now = monotonic()
-        while self._spent_at and self._spent_at[0] <= now - self._window_s:
-            self._spent_at.popleft()
-        if len(self._spent_at) >= self._limit:
-            return self._spent_at[0] + self._window_s - now
-        self._spent_at.append(now)
-        return None
-
-    def announced(self, send: Send) -> Send:
-        """Have the answer say what is left."""
-        remaining = str((self._limit or 0) - len(self._spent_at))
-
-        async def send_with_remaining(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-RateLimit-Remaining"] = remaining
-            await send(message)
-
-        return send_with_remaining
+def _failure(status: int) -> Response:
+    if status in _OF_A_PROXY:
+        text = f"<html><head><title>{status}</title></head><body>{status}</body></html>"
+        return HTMLResponse(text, status_code=status)
+    return error_answer(EdgesError("GENERIC_ERROR"), status_code=status)
 
 
 class _Cut:

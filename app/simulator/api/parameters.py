@@ -1,11 +1,13 @@
-"""Query parameters that lists share: limits, offsets, sorting."""
+"""What requests share: JSON bodies, the run of a path, limits, offsets, sorting."""
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import orjson
 from starlette.requests import Request
 
 from app.simulator.errors import EdgesError
+from app.simulator.run import Run
 from app.simulator.workspace import Workspace
 
 T = TypeVar("T")
@@ -15,6 +17,27 @@ def workspace_of(request: Request) -> Workspace:
     """The workspace that the application serves."""
     workspace: Workspace = request.app.state.workspace
     return workspace
+
+
+def read_json(text: bytes, what: str) -> Any:
+    """The value; raises EdgesError (400 BAD_INPUT) if it is not JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise EdgesError("BAD_INPUT", f"{what} is not JSON: {error}") from error
+
+
+def run_of(request: Request) -> Run:
+    """The run that the path names; raises EdgesError (404) if there is none any more."""
+    return workspace_of(request).run(request.path_params["run_uid"])
+
+
+def page_of(request: Request, *, limit_max: int) -> slice:
+    """What part of a list `limit` and `offset` ask for, capped as the scenario says."""
+    limit = whole_number(request, "limit", min(10, limit_max), 1, limit_max)
+    limit = min(limit, workspace_of(request).scenario.page_limit_max or limit)
+    offset = whole_number(request, "offset", 0, 0, 10**9)
+    return slice(offset, offset + limit)
 
 
 def whole_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
@@ -41,11 +64,11 @@ def one_of(request: Request, name: str, choices: Collection[str]) -> set[str]:
 
 def in_order(
     request: Request, items: Iterable[T], keys: dict[str, Callable[[T], str | int | float]]
-) -> list[T]:
+) -> Iterable[T]:
     """The items sorted as `sort` asks (`-` for descending); as they are without it."""
     sort = request.query_params.get("sort")
     if sort is None:
-        return list(items)
+        return items
     key = keys.get(sort.removeprefix("-"))
     if key is None:
         raise EdgesError(

@@ -14,15 +14,17 @@ _PRIME = 10_000_000_019
 _FACTOR = 7_390_560_023
 
 
+def serial_of(seed: int, input_index: int, entity: int) -> int:
+    """A number that no other entity of a run has; 10 or 11 digits."""
+    return ((input_index * _ENTITIES_MAX + entity) * _FACTOR + seed) % _PRIME + 1_000_000_000
+
+
 class Draws:
     """Chance for one entity: the `entity`-th of the `input_index`-th input."""
 
     def __init__(self, seed: int, input_index: int, entity: int) -> None:
         self._random = stream(seed, "entity", input_index, entity).random
-        self.serial = (
-            ((input_index * _ENTITIES_MAX + entity) * _FACTOR + seed) % _PRIME
-        ) + 1_000_000_000
-        """A number that no other entity of a run has; 10 or 11 digits."""
+        self.serial = serial_of(seed, input_index, entity)
 
     def happens(self, share: float) -> bool:
         """True in `share` of the cases."""
