@@ -6,11 +6,14 @@ from typing import Literal, Protocol
 
 from app.canonical import Json
 from app.reconcile.answers import PageAnswer, RecordAnswer
-from app.reconcile.errors import EdgesApiError, NotFoundError
+from app.reconcile.errors import EdgesUnavailableError, NotFoundError
 from app.reconcile.iterations import Produced
 from app.reconcile.schedule_record import gone, record_of, row_of
 from app.store.protocol import Store
 from app.store.views import RunView, ScheduleView
+
+_TRIES_MAX = 5
+"""Of keeping an answer while polls keep others."""
 
 ScheduleAction = Literal["update", "pause", "resume", "delete"]
 
@@ -83,23 +86,38 @@ async def act(
 
     Raises EdgesApiError if Edges did not do it, or StoreUnavailableError.
     """
+    fields: Mapping[str, Json] | None
     try:
         answer = await api.act_on_schedule(uid, action, body)
+        fields = answer.fields
+        if answer.status is None and action == "delete":
+            fields = None
+        elif answer.status is None:  # it says nothing of how the schedule stands now
+            with contextlib.suppress(EdgesUnavailableError):  # it was done all the same
+                fields = (await api.schedule(uid)).fields
     except NotFoundError:
-        await keep_gone(store, uid, now_ms())
+        await _keep_answer(store, uid, None, now_ms)
         raise
-    # Later than whatever a poll was told while Edges was at it.
-    told_ms = now_ms()
-    known = await store.reader.schedules_by_uid([uid])
-    before = record_of(known[uid]) if uid in known else {}
-    if answer.status is not None:
-        await keep_told(store, {uid: {**before, **answer.fields}}, told_ms)
-    elif action == "delete":
-        await keep_gone(store, uid, told_ms)
-    else:  # it says nothing of how it stands now
-        with contextlib.suppress(EdgesApiError):  # it was done all the same: the next poll tells
-            await ask_for(api, store, uid, told_ms)
+    await _keep_answer(store, uid, fields, now_ms)
     return (await store.reader.schedules_by_uid([uid])).get(uid)
+
+
+async def _keep_answer(
+    store: Store, uid: str, fields: Mapping[str, Json] | None, now_ms: Callable[[], int]
+) -> None:
+    """Keep what was answered to an action, or (None) that there is no such schedule any more.
+
+    It counts for more than what polls were told meanwhile, by whatever clock of a replica.
+    """
+    for _ in range(_TRIES_MAX):
+        before = (await store.reader.schedules_by_uid([uid])).get(uid)
+        told_ms = max(now_ms(), before.told_ms + 1 if before else 0)
+        if fields is None:
+            row = gone(uid, before, told_ms)
+        else:
+            row = row_of(uid, {**(record_of(before) if before else {}), **fields}, before, told_ms)
+        if await store.save_schedules([row]):
+            return
 
 
 def produced(run: RunView) -> Produced:
