@@ -5,7 +5,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint format bench lock clean
+.PHONY: help install run test soak lint format bench lock clean
 
 # Python to make .venv with; found by itself unless given: make install PYTHON=/path/to/python3.12
 PYTHON ?=
@@ -14,6 +14,8 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
+# Many tests wait for a process: half as many workers again as there are processors.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n + (n + 1) / 2)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ASSETS := deploy/assets
 ASSETS_BUILT := app/api/assets/swagger-ui/.version
@@ -34,7 +36,11 @@ run: $(STAMPS)/package ## run the demo: a simulated Edges, a collector and one r
 	@$(BIN)/edges-collector demo $(ARGS)
 
 test: $(STAMPS)/dev ## run the test suite (ARGS go to pytest)
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
+	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \
+		tests/reconcile/test_convergence.py tests/reconcile/test_frugality.py
 
 lint: $(STAMPS)/dev ## check style, format, types and the direction of imports
 	@$(BIN)/ruff check

@@ -6,6 +6,7 @@ on the Edges API. Both stay open sets: what is unknown is kept as it came.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -28,6 +29,9 @@ RUN_STATUSES = (
 """Weakest first: of several statuses that callbacks showed, the strongest is the run's."""
 
 TERMINAL_STATUSES = frozenset(RUN_STATUSES[4:])
+ENDED_INPUT_STATUSES = frozenset({"SUCCEEDED", "FAILED", "BLOCKED", "STOPPED", "INVALID"})
+"""After these nothing more comes of an input, unless the run is continued."""
+
 _FAILURES = frozenset({"INVALID", "BLOCKED", "FAILED"})
 _STRENGTH = {status: strength for strength, status in enumerate(RUN_STATUSES)}
 
@@ -37,6 +41,17 @@ def read_status(value: Json) -> str | None:
     if not isinstance(value, str):
         return None
     return value.strip().upper()[:40].replace("\0", "?") or None
+
+
+def read_time_ms(value: Json) -> int | None:
+    """A time as Edges writes it (ISO 8601, UTC unless it says else) as Unix milliseconds."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def run_status(seen: Iterable[str]) -> str:
@@ -95,8 +110,24 @@ def completeness(status: str) -> Completeness:
 # ------------------------------------------------------------------ arrivals
 
 
+class Source(StrEnum):
+    """Where an entry of the log comes from; see `app.envelope` for what Edges is asked."""
+
+    CALLBACK = "callback"
+    RUN = "run"
+    """The state of a run, as Edges told it."""
+    INPUTS = "inputs"
+    """A page of a run's inputs."""
+    OUTPUTS = "outputs"
+    """A page of a run's outputs."""
+    CALLBACKS = "callbacks"
+    """A page of what Edges records of a run's callbacks."""
+    ACT = "act"
+    """Something that was asked of Edges, or of us, for a run."""
+
+
 class Arrival(NamedTuple):
-    """One authentic callback on its way into the log."""
+    """One authentic callback, or an answer of Edges, on its way into the log."""
 
     run_uid: str
     key: str
@@ -104,6 +135,7 @@ class Arrival(NamedTuple):
     body: bytes
     received_ms: int
     """Unix time in milliseconds."""
+    source: str = Source.CALLBACK.value
 
 
 class Outcome(StrEnum):
@@ -123,7 +155,7 @@ class RunId(NamedTuple):
 
 
 class Logged(NamedTuple):
-    """One callback as the log holds it."""
+    """One callback, or another entry, as the log holds it."""
 
     seq: int
     """Place in the run's log: unique within the run, rising in order of arrival."""
@@ -133,6 +165,7 @@ class Logged(NamedTuple):
     received_ms: int
     conflicts_with: int | None
     """`seq` of the first callback with the same key and another body."""
+    source: str = Source.CALLBACK.value
 
 
 @dataclass(frozen=True, slots=True)

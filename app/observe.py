@@ -78,6 +78,18 @@ EDGES_BUDGET_LEFT = Gauge(
     "Requests that the Edges API would still take in this minute, as last told.",
     registry=REGISTRY,
 )
+RECONCILED = Counter(
+    "edges_collector_reconciled",
+    "Passes over a run, by how they ended.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+LOST = Counter(
+    "edges_collector_callbacks_lost",
+    "What callbacks did not bring by themselves, found by reconciling: results and inputs.",
+    ["what"],
+    registry=REGISTRY,
+)
 
 
 def configure_logging(level: str, style: Literal["json", "console"] | None) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from time import time_ns
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -24,10 +25,14 @@ from app.memory import spare_the_garbage_collector
 from app.model import Outcome
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
+from app.reconcile.opened import opened_reconciliation
 from app.settings import Settings
 from app.store.database import store_of
 from app.store.protocol import StoreUnavailableError
 from app.supervisor import WorkerSupervisor
+
+if TYPE_CHECKING:
+    from app.reconcile.opened import Reconciliation
 
 log = structlog.get_logger("service")
 
@@ -51,6 +56,8 @@ class Collector:
         self.admin_key = self._secret(settings.admin_key, ADMIN_KEY_FILE)
         self._worker = WorkerSupervisor(settings)
         self._store = store_of(settings, on_news=self._worker.wake)
+        self._edges: Reconciliation | None = None
+        self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self.endpoint = CallbackEndpoint(
             create_api(self._resources(), admin_key=self.admin_key.value),
@@ -74,7 +81,8 @@ class Collector:
             is_draining=lambda: self.is_draining,
             worker_state=lambda: self._worker.state,
             is_projecting=self.settings.role != "receive",
-            is_reconciling=False,
+            reconciler=lambda: self._edges and self._edges.reconciler,
+            schedule_api=lambda: self._edges and self._edges.client,
             ready_lag_s=self.settings.ready_lag_s,
         )
 
@@ -89,18 +97,35 @@ class Collector:
         self._commits.start()
         if self.settings.role != "receive":
             self._worker.start()
-        balancing = asyncio.create_task(self._balance(), name="backpressure")
+        background = [asyncio.create_task(self._balance(), name="backpressure")]
+        reconciling = contextlib.AsyncExitStack()
+        self._edges = await reconciling.enter_async_context(
+            opened_reconciliation(
+                self.settings,
+                self._store,
+                self._commits.submit,
+                received=lambda: self._received,
+            )
+        )
+        if self._edges is not None and self.settings.role != "receive":
+            self._edges.reconciler.start()
+            background.append(asyncio.create_task(self._edges.poller.run(), name="schedules"))
         log.info(
             "started",
             version=__version__,
             database=self._store.description,
             data_dir=str(self.settings.data_dir),
-            reconciliation="off" if self.settings.edges_api_key is None else "on",
+            reconciliation="off: no COLLECTOR_EDGES_API_KEY, so that runs end unverified"
+            if self._edges is None
+            else "on",
         )
         try:
             yield
         finally:
-            balancing.cancel()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await reconciling.aclose()
             await self._commits.stop()
             await self._worker.stop()
             await self._store.close()
@@ -121,6 +146,7 @@ class Collector:
             self._commits.rest_share = share if is_working else 0.0
 
     async def _after_commit(self, outcomes: Sequence[Outcome]) -> None:
+        self._received += len(outcomes)
         observe.COMMITS.inc()
         observe.COMMIT_CALLBACKS.observe(len(outcomes))
         observe.COMMIT_SECONDS.set(self._commits.commit_s)

@@ -69,6 +69,16 @@ class Settings(BaseSettings):
     edges_api_key: Annotated[
         SecretStr | None, Field(description="Key of the Edges API, for reconciliation.")
     ] = None
+    reconcile_silence_s: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="Seconds without a callback after which Edges is asked about a run.",
+        ),
+    ] = 60.0
+    reconcile_concurrency: Annotated[
+        int, Field(ge=1, le=100, description="Runs that are reconciled at the same time.")
+    ] = 8
     schedule_poll_s: Annotated[
         float, Field(ge=10, description="Seconds between asking Edges for all schedules.")
     ] = 300.0

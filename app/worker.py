@@ -33,6 +33,9 @@ reader can wait. `app.log.backpressure` sees to it that projecting gets its shar
 
 REST_S = 0.25
 SMALL_BATCH = 500
+SMALL_BYTES = 256 * 1024
+"""One page of Edges' lists is as much work as hundreds of callbacks."""
+
 LINGER_S = 0.03
 
 log = structlog.get_logger("worker")
@@ -95,7 +98,10 @@ def _project(settings: Settings, projector: Projector, lifeline: Lifeline) -> No
             cpu_s=done.compute_cpu_s,
         )
         # A small batch waits a little for company.
-        lifeline.rest(max(pause_s, LINGER_S if done.callbacks < SMALL_BATCH else 0.0))
+        if not done.has_callbacks:
+            pause_s = 0.0
+        is_small = done.callbacks < SMALL_BATCH and done.body_bytes < SMALL_BYTES
+        lifeline.rest(max(pause_s, LINGER_S if is_small else 0.0))
 
 
 def _first_line() -> bytes:

@@ -53,8 +53,8 @@ def test_killed_in_the_log_nothing_acknowledged_is_lost(
 def test_a_worker_killed_in_the_projection_carries_on(
     start_collector: Callable[..., CollectorProcess], point: str
 ) -> None:
-    """The worker dies at every third batch, and is started again, until all is projected."""
-    collector = start_collector(env={"COLLECTOR_CRASH_AT": f"{point}:3"})
+    """The worker dies at every sixth batch, and is started again, until all is projected."""
+    collector = start_collector(env={"COLLECTOR_CRASH_AT": f"{point}:6"})
     load = Load(collector.base_url, 11)
     until = time.monotonic() + 20
     while "worker ended" not in collector.log and time.monotonic() < until:

@@ -4,7 +4,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.api import callbacks, documentation, health, inputs, quarantine, results, runs, schedules
+from app.api import (
+    callbacks,
+    documentation,
+    health,
+    inputs,
+    quarantine,
+    reconciling,
+    results,
+    runs,
+    schedules,
+)
 from app.api.auth import ApiKeyMiddleware
 from app.api.problems import HANDLERS
 from app.api.requests import RequestIdMiddleware
@@ -23,6 +33,10 @@ ROUTES = [
     Route("/docs/{name}", documentation.asset),
     Route("/api/v1/runs", runs.list_runs),
     Route(_RUN, runs.get_run),
+    Route(f"{_RUN}/reconcile", reconciling.reconcile, methods=["POST"]),
+    Route(f"{_RUN}/resume", reconciling.resume, methods=["POST"]),
+    Route(f"{_RUN}/continue", reconciling.continue_, methods=["POST"]),
+    Route(f"{_RUN}/cancel", reconciling.cancel, methods=["POST"]),
     Route(f"{_RUN}/results", results.run_results),
     Route(f"{_RUN}/inputs", inputs.run_inputs),
     Route(f"{_RUN}/callbacks", callbacks.run_callbacks),

@@ -12,6 +12,8 @@ from app.api.resources import Resources, resources_of
 from app.store.protocol import StoreUnavailableError
 from app.store.views import Lag
 
+DAY_MS = 24 * 3_600 * 1_000
+
 
 async def healthz(request: Request) -> Response:
     """Alive: the event loop answers. The store is not asked."""
@@ -48,17 +50,34 @@ async def _store_checks(resources: Resources) -> dict[str, tuple[bool, str]]:
     # A replica that only receives is of use however far the workers of others are behind.
     is_behind = resources.is_projecting and lag.age_s > resources.ready_lag_s
     waiting = f"{lag.callbacks} callbacks wait, the oldest for {lag.age_s:.1f} s"
-    edges = (
-        "on"
-        if resources.is_reconciling
-        else "off: without COLLECTOR_EDGES_API_KEY, failed inputs are known from callbacks alone"
-        " and no run is proven complete"
-    )
     return {
         "store": (True, "the database answers"),
         "projection": (not is_behind, waiting if lag.callbacks else "up to date"),
-        "reconciliation": (True, edges),
+        "reconciliation": (True, _reconciliation(resources)),
+        "callback channel": (True, await _channel(resources)),
     }
+
+
+def _reconciliation(resources: Resources) -> str:
+    """Never a reason to send callbacks elsewhere, but one to look."""
+    reconciler = resources.reconciler()
+    if reconciler is None:
+        return (
+            "off: without COLLECTOR_EDGES_API_KEY, failed inputs are known from callbacks alone"
+            " and no run is proven complete"
+        )
+    return f"on, but: {reconciler.problem}" if reconciler.problem else "on"
+
+
+async def _channel(resources: Resources) -> str:
+    """What share of the last day's results came by callback, as far as Edges was asked."""
+    share = await resources.reader.callback_share(time.time_ns() // 1_000_000 - DAY_MS)
+    if not share.results:
+        return "no result of the last day has been compared with what Edges has"
+    return (
+        f"{share.by_callback / share.results:.2%} of the last day's {share.results:,} results came"
+        " by callback"
+    )
 
 
 async def metrics(request: Request) -> Response:

@@ -7,7 +7,7 @@ from app.api.pages import chosen_format, chosen_shape, download, page
 from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
 from app.export.records import flat_input, input_record
-from app.export.stream import input_columns, inputs_file
+from app.export.stream import OrderChangedError, input_columns, inputs_file
 from app.store import cursor
 from app.store.views import InputFilter
 
@@ -28,15 +28,17 @@ async def run_inputs(request: Request) -> Response:
     if writer is not None:
         shape = chosen_shape(parameters, writer)
         columns = input_columns(await reader.fields([run.run_uid]))
-        content = inputs_file(reader, run.run_uid, chosen, writer(columns), shape=shape)
+        content = inputs_file(reader, run.snapshot, chosen, writer(columns), shape=shape)
         return download(content, writer, f"inputs-{run.run_uid}")
     limit = parameters.limit()
     given = parameters.text("cursor")
-    after = cursor.decode("inputs", given, (bytes,))[0] if given else b""
-    views = await reader.inputs(run.run_uid, chosen, after=after, limit=limit + 1)
+    order_no, after = cursor.decode("inputs", given, (int, bytes)) if given else (0, b"")
+    if given and order_no != run.order_no:
+        raise OrderChangedError(run.run_uid)
+    views = await reader.inputs(run.snapshot, chosen, after=after, limit=limit + 1)
     next_cursor = None
     if len(views) > limit:
-        next_cursor = cursor.encode("inputs", (views[limit - 1].input_key,))
+        next_cursor = cursor.encode("inputs", (run.order_no, views[limit - 1].order_key))
     records = [input_record(run.run_uid, view) for view in views[:limit]]
     if parameters.choice("shape", ("flat", "record")) == "flat":
         records = [flat_input(record) for record in records]

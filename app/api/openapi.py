@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import __version__
-from app.api import callbacks, inputs, quarantine, results, runs, schedules, schema
+from app.api import callbacks, inputs, quarantine, reconciling, results, runs, schedules, schema
 from app.export.formats import FORMATS
 from app.store.views import RUN_SORTS
 
@@ -14,6 +14,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.CallbackAnswer,
     schema.QuarantineAnswer,
     schema.Run,
+    schema.Asked,
     schema.RunPage,
     schema.ResultPage,
     schema.InputPage,
@@ -44,6 +45,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "run_uid": {"schema": {"type": "array", "items": {"type": "string"}}},
     "status": {"schema": {"type": "array", "items": {"type": "string"}}},
     "seq": {"schema": {"type": "integer", "minimum": 0}},
+    "incomplete": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": "Go on although results are missing, which may be lost for good.",
+    },
 }
 _CUSTOM_DATA = {
     "name": "custom_data",
@@ -123,6 +128,16 @@ def _paths() -> dict[str, Any]:
             "get": _read("listRuns", "Runs, newest first", "RunPage", runs.LIST_PARAMETERS)
         },
         run: {"get": _read("getRun", "One run", "Run", path=("run_uid",))},
+        f"{run}/reconcile": {"post": _ask_edges("reconcileRun", "Compare a run with Edges now")},
+        f"{run}/resume": {"post": _ask_edges("resumeRun", "Have Edges go on with a stopped run")},
+        f"{run}/continue": {
+            "post": _ask_edges(
+                "continueRun",
+                "Have Edges fetch what is new for an incremental run",
+                reconciling.CONTINUE_PARAMETERS,
+            )
+        },
+        f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
         f"{run}/results": {
             "get": _read(
                 "listRunResults",
@@ -254,6 +269,17 @@ _READ_PROBLEMS = _problems(
 )
 
 
+_EDGES_PROBLEMS = _problems(
+    {
+        "409": "There is no key of the Edges API, Edges refuses it, or results are missing yet.",
+        "422": "Edges refused; `error` is what it said.",
+        "502": "Edges gave an answer of no use.",
+        "503": "Edges, or the store, cannot answer now: see `Retry-After`.",
+        "504": "It is unknown whether Edges did it: look before you try again.",
+    }
+)
+
+
 def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
@@ -295,6 +321,22 @@ def _read(
     return {**operation, "responses": {"200": ok, **_READ_PROBLEMS}}
 
 
+def _ask_edges(name: str, summary: str, query: tuple[str, ...] = ()) -> dict[str, Any]:
+    operation = _operation(name, summary, path=("run_uid",))
+    operation["parameters"] += [
+        {"name": parameter, "in": "query", **_PARAMETERS[parameter]} for parameter in query
+    ]
+    is_act = name != "reconcileRun"
+    return {
+        **operation,
+        "responses": {
+            "202": _json(*(("Run", "The run as it is then.") if is_act else ("Asked", "Asked."))),
+            **_READ_PROBLEMS,
+            **_EDGES_PROBLEMS,
+        },
+    }
+
+
 def _act_on_schedule() -> dict[str, Any]:
     operation = _operation(
         "actOnSchedule", "Change a schedule at Edges", path=("scheduled_run_uid", "action")
@@ -310,16 +352,8 @@ def _act_on_schedule() -> dict[str, Any]:
         "responses": {
             "200": _json("Schedule", "The schedule as it is then."),
             **_READ_PROBLEMS,
-            **_problems(
-                {
-                    "409": "There is no key of the Edges API, or Edges refuses it.",
-                    "413": "The body is too large.",
-                    "422": "Edges refused; `error` is what it said.",
-                    "502": "Edges gave an answer of no use.",
-                    "503": "Edges, or the store, cannot answer now: see `Retry-After`.",
-                    "504": "It is unknown whether Edges did it: look before you try again.",
-                }
-            ),
+            **_EDGES_PROBLEMS,
+            **_problems({"413": "The body is too large."}),
         },
     }
 

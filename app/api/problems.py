@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.canonical import Json, dumps
+from app.export.stream import OrderChangedError
 from app.store.cursor import CursorError
 from app.store.protocol import StoreUnavailableError
 
@@ -81,6 +82,12 @@ async def on_bad_cursor(request: Request, error: Exception) -> Response:
     return problem(400, "Bad parameter", str(error), parameter="cursor")
 
 
+async def on_changed_order(request: Request, error: Exception) -> Response:
+    """Answer a cursor that was made before the order of inputs became known."""
+    del request
+    return problem(409, "The order changed", f"{error}, without the cursor")
+
+
 async def on_unavailable(request: Request, error: Exception) -> Response:
     """Answer when the store cannot be read or written."""
     log.error("store unavailable", path=request.url.path, reason=str(error))
@@ -100,6 +107,7 @@ HANDLERS = {
     ProblemError: on_problem,
     HTTPException: on_http_exception,
     CursorError: on_bad_cursor,
+    OrderChangedError: on_changed_order,
     StoreUnavailableError: on_unavailable,
     Exception: on_failure,
 }

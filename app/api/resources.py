@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from app.api.problems import not_found
 from app.model import Arrival, Outcome
+from app.reconcile.reconciler import Reconciler
 from app.reconcile.schedules import ScheduleApi
 from app.store.protocol import Store
 from app.store.reader import Reader
@@ -28,10 +29,11 @@ class Resources:
     """Whether the worker runs, and a sentence about it."""
     is_projecting: bool
     """Whether this replica has a worker."""
-    is_reconciling: bool
+    reconciler: Callable[[], Reconciler | None]
+    """None without a key of the Edges API."""
+    schedule_api: Callable[[], ScheduleApi | None]
+    """Edges, for what is to be changed there; None without a key of its API."""
     ready_lag_s: float
-    schedule_api: ScheduleApi | None = None
-    """Edges, for what is to be changed there; None without an API key."""
 
     @property
     def reader(self) -> Reader:

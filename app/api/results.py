@@ -10,7 +10,13 @@ from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
 from app.api.resources import Resources, resources_of, run_of
 from app.export.records import Result, flat_result, input_key_of, result_record
-from app.export.stream import result_columns, results, results_file
+from app.export.stream import (
+    OrderChangedError,
+    result_columns,
+    results,
+    results_file,
+    snapshot,
+)
 from app.store import cursor
 from app.store.views import START, ResultFilter, ResultPosition, RunFilter, RunView
 
@@ -33,9 +39,13 @@ async def run_results(request: Request) -> Response:
     parameters = Parameters(request, RUN_PARAMETERS, with_custom_data=True)
     run = await run_of(request)
     uid = parameters.text("input_uid")
-    input_key = None if uid is None else input_key_of(uid)
-    if uid is not None and input_key is None:
-        raise bad_parameter("input_uid", "no input has such a uid; …/inputs lists them")
+    input_key = None
+    if uid is not None:
+        input_key = input_key_of(uid)
+        if input_key is None:
+            input_key = await resources_of(request).reader.input_key(run.run_uid, uid)
+        if input_key is None:
+            raise bad_parameter("input_uid", "no input has such a uid; …/inputs lists them")
     chosen = ResultFilter(input_key=input_key, custom=parameters.custom)
     return await _answer(request, parameters, RunFilter(run_uids=(run.run_uid,)), chosen)
 
@@ -66,7 +76,7 @@ async def _answer(
         return await _page(request, parameters, runs, chosen)
     shape = chosen_shape(parameters, writer)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots = [run.snapshot async for run in _runs(resources, runs)]
+    snapshots = [await snapshot(resources.reader, run) async for run in _runs(resources, runs)]
     columns = result_columns(await resources.reader.fields([run.run_uid for run in snapshots]))
     content = results_file(
         resources.reader,
@@ -88,15 +98,19 @@ async def _page(
 ) -> Response:
     resources = resources_of(request)
     limit = parameters.limit()
-    after_run, after = None, START
+    after_run, order_no, after = None, 0, START
     if given := parameters.text("cursor"):
-        after_run, *place = cursor.decode("results", given, (str, bytes, str, int))
+        after_run, order_no, *place = cursor.decode("results", given, (str, int, bytes, str, int))
         after = ResultPosition(*place)
     found: list[Result] = []
+    seen: list[RunView] = []
     async for run in _runs(resources, runs, from_uid=after_run):
+        if run.run_uid == after_run and run.order_no != order_no:
+            raise OrderChangedError(run.run_uid)
+        seen.append(run)
         async for portion in results(
             resources.reader,
-            run.snapshot,
+            await snapshot(resources.reader, run),
             chosen,
             resources.result_keys,
             after=after if run.run_uid == after_run else START,
@@ -110,7 +124,8 @@ async def _page(
     next_cursor = None
     if len(found) > limit:
         last = found[limit - 1]
-        next_cursor = cursor.encode("results", (last.run_uid, *last.position))
+        orders = {run.run_uid: run.order_no for run in seen}
+        next_cursor = cursor.encode("results", (last.run_uid, orders[last.run_uid], *last.position))
     make = (
         flat_result if parameters.choice("shape", ("flat", "record")) == "flat" else result_record
     )

@@ -1,13 +1,18 @@
 """`/api/v1/runs`: the list, and one run."""
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.pages import answer, page
 from app.api.parameters import Parameters
-from app.api.resources import resources_of, run_of
-from app.export.records import Record, timestamp
+from app.api.resources import Resources, resources_of, run_of
+from app.export.records import Record, json_value, timestamp
+from app.model import Completeness, Source
+from app.proof import generations
 from app.store import cursor
+from app.store.rows import EdgesCallbackRow
 from app.store.views import RUN_SORTS, RunFilter, RunView
 
 LIST_PARAMETERS = (
@@ -22,10 +27,14 @@ LIST_PARAMETERS = (
     "cursor",
 )
 
+DETAILS_MAX = 100
+"""Callbacks and inputs that are named in what is missing of a run."""
+
 
 def run_record(run: RunView) -> Record:
-    """A run as the API shows it."""
+    """A run as the API shows it, but for the details of what is missing."""
     pending = run.inputs - run.inputs_succeeded - run.inputs_failed
+    facts = run.told.facts if run.told else {}
     return {
         "run_uid": run.run_uid,
         "action_name": run.action_name,
@@ -38,18 +47,34 @@ def run_record(run: RunView) -> Record:
             "duplicates": run.duplicates,
             "conflicts": run.conflicts,
             "results": run.results,
-            "expected_results": None,
+            "expected_results": run.expected_results,
             "inputs": run.inputs,
             "inputs_succeeded": run.inputs_succeeded,
             "inputs_failed": run.inputs_failed,
             "inputs_pending": pending,
         },
-        "missing": None,
+        "missing": None if run.missing is None else json_value(run.missing) | {"callbacks": []},
+        "losses": _losses(run),
         "first_received_at": timestamp(run.first_received_ms),
         "last_received_at": timestamp(run.last_received_ms),
-        "finished_at": None if run.finished_ms is None else timestamp(run.finished_ms),
-        "reconciled_at": None,
-        "last_error": None,
+        "finished_at": _time_of(run.finished_ms),
+        "reconciled_at": _time_of(run.verified_ms),
+        "last_error": facts.get("last_error"),
+    }
+
+
+def _time_of(unix_ms: int | None) -> str | None:
+    return None if unix_ms is None else timestamp(unix_ms)
+
+
+def _losses(run: RunView) -> Record | None:
+    """What callbacks did not bring by themselves; None as long as nobody asked Edges."""
+    if run.told is None:
+        return None
+    return {
+        "results": run.lost_results,
+        "inputs": run.lost_inputs,
+        "callbacks": run.told.failed_callbacks,
     }
 
 
@@ -82,6 +107,91 @@ async def list_runs(request: Request) -> Response:
 
 
 async def get_run(request: Request) -> Response:
-    """One run."""
+    """One run, with what is missing of it."""
     Parameters(request, ())
-    return answer(run_record(await run_of(request)))
+    run = await run_of(request)
+    record = run_record(run)
+    reader = resources_of(request).reader
+    record["reconciliation"] = await _reconciliation(resources_of(request), run)
+    if run.told is not None:
+        record["losses"]["are_said_to_be_delivered"] = _is_said_to_be_delivered(run)
+    if run.told is not None and (run.missing is not None or run.told.failed_callbacks):
+        failed = await reader.edges_callbacks(run.run_uid, failed_only=True, limit=DETAILS_MAX)
+        records = [_edges_callback(row) for row in failed]
+        record["losses"]["causes"] = _causes(records)
+        if run.missing is not None:
+            short = await reader.short_inputs(run.run_uid, DETAILS_MAX)
+            record["missing"]["callbacks"] = records
+            record["missing"]["short_inputs"] = [
+                {"input_uid": uid, "results": results} for uid, results in short
+            ]
+    return answer(record)
+
+
+async def _reconciliation(resources: Resources, run: RunView) -> Record | None:
+    """How far the comparison with Edges is; None without a key of its API."""
+    reconciler = resources.reconciler()
+    if reconciler is None:
+        return None
+    due = await reconciler.state(run.run_uid)
+    last = run.told.last if run.told else None
+    checked_ms = last.told_ms if last else 0
+    asked_ms = run.told.latest("reconcile") if run.told else 0
+    is_gone = run.told is not None and run.told.latest("gone") >= max(checked_ms, asked_ms) > 0
+    problem = due.problem if due else None
+    is_settled = run.completeness == Completeness.COMPLETE or (
+        due is not None and (due.due_ms is not None or problem is not None)
+    )
+    return {
+        "checked_at": _time_of(checked_ms or None),
+        "next_at": _time_of(due.due_ms if due else None),
+        "is_over": is_gone or problem is not None or (checked_ms >= asked_ms > 0 and is_settled),
+        "problem": problem,
+        "generations": len(generations(run.told)) if run.told else 0,
+        "output_count_is": _counting(run),
+    }
+
+
+def _counting(run: RunView) -> str | None:
+    """How Edges counts the outputs of a continued run; None of one that was not continued."""
+    if run.told is None or len(generations(run.told)) < 2:
+        return None
+    return "reset" if run.told.is_reset else "cumulative"
+
+
+def _is_said_to_be_delivered(run: RunView) -> bool:
+    """Whether Edges records no failure at all of callbacks, although some never came."""
+    if run.told is None or not (run.lost_results or run.lost_inputs):
+        return False
+    listed = [walk for _, walk in run.told.walks_of(Source.CALLBACKS)]
+    return any(walk.is_complete for walk in listed) and not run.told.failed_callbacks
+
+
+def _edges_callback(row: EdgesCallbackRow) -> Record:
+    """What Edges records of one of its callbacks."""
+    return {
+        "callback_uid": row.uid,
+        "batch_uid": row.batch_uid,
+        "http_status": row.http_status,
+        "error": row.error,
+        "created_at": _time_of(row.created_ms),
+        "replays_asked": row.replays,
+    }
+
+
+def _causes(records: Sequence[Record]) -> list[Record]:
+    """Why callbacks failed, by HTTP status and what Edges says of it, the most frequent first."""
+    causes: dict[tuple[int | None, str | None], Record] = {}
+    for record in records:
+        cause = causes.setdefault(
+            (record["http_status"], record["error"]),
+            {
+                "http_status": record["http_status"],
+                "error": record["error"],
+                "callbacks": 0,
+                "first_at": record["created_at"],
+            },
+        )
+        cause["callbacks"] += 1
+        cause["last_at"] = record["created_at"]
+    return sorted(causes.values(), key=lambda cause: -cause["callbacks"])

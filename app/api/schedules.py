@@ -161,7 +161,8 @@ async def act_on_schedule(request: Request) -> Response:
         _check_update(body)
     elif body:
         raise ProblemError(400, "Bad body", f"{action} takes no body: send none")
-    if resources.schedule_api is None:
+    edges = resources.schedule_api()
+    if edges is None:
         raise ProblemError(
             409,
             "Edges cannot be asked",
@@ -169,9 +170,7 @@ async def act_on_schedule(request: Request) -> Response:
             " start the collector again",
         )
     with edges_problems():
-        view = await act(
-            resources.schedule_api, resources.store, uid, action, body=body or None, now_ms=_now_ms
-        )
+        view = await act(edges, resources.store, uid, action, body=body or None, now_ms=_now_ms)
     if view is None:
         raise not_found(f"schedule {uid} here yet; Edges did it all the same")
     return answer(schedule_record(view, _now_ms()))

@@ -37,6 +37,83 @@ class Counts(BaseModel):
     inputs_pending: int
 
 
+class EdgesCallback(BaseModel):
+    """What Edges records of a callback that it could not deliver."""
+
+    callback_uid: str
+    batch_uid: str | None
+    http_status: int | None
+    error: str | None
+    created_at: Timestamp | None
+    replays_asked: int
+
+
+class ShortInput(BaseModel):
+    """An input that fewer results came for than Edges counts."""
+
+    input_uid: str | None
+    results: Annotated[int, Field(description="How many fewer.")]
+
+
+class Missing(BaseModel):
+    """What is known to be missing of a run."""
+
+    results: int
+    inputs: Annotated[int, Field(description="Inputs of which no end is known.")]
+    surplus_results: Annotated[
+        int | None, Field(description="Results beyond what Edges reports; left out if none.")
+    ] = None
+    callbacks: Annotated[
+        list[EdgesCallback], Field(description="Of one run: those that Edges could not deliver.")
+    ]
+    short_inputs: Annotated[list[ShortInput] | None, Field(description="Of one run.")] = None
+
+
+class Cause(BaseModel):
+    """Why callbacks failed, as Edges records it."""
+
+    http_status: int | None
+    error: str | None
+    callbacks: int
+    first_at: Timestamp | None
+    last_at: Timestamp | None
+
+
+class Losses(BaseModel):
+    """What had to be recovered, since no callback brought it by itself."""
+
+    results: int
+    inputs: int
+    callbacks: Annotated[int, Field(description="Those that Edges records as failed.")]
+    causes: Annotated[list[Cause] | None, Field(description="Of one run.")] = None
+    are_said_to_be_delivered: Annotated[
+        bool | None,
+        Field(description="Of one run: Edges records no failure of what never came."),
+    ] = None
+
+
+class Reconciliation(BaseModel):
+    """How far the comparison of a run with Edges is."""
+
+    checked_at: Annotated[Timestamp | None, Field(description="When Edges was last asked.")]
+    next_at: Annotated[Timestamp | None, Field(description="When it is asked again.")]
+    is_over: Annotated[bool, Field(description="Whether what was last asked for is done.")]
+    problem: Annotated[str | None, Field(description="Why Edges could not be asked.")]
+    generations: Annotated[int, Field(description="One, and one more with each continuation.")]
+    output_count_is: Annotated[
+        Literal["cumulative", "reset"] | None,
+        Field(description="How Edges counts a continued run, as the data show it."),
+    ]
+
+
+class Asked(BaseModel):
+    """It is asked for, and durably so."""
+
+    status: Literal["asked"]
+    run_uid: str
+    asked_at: Annotated[Timestamp, Field(description="Done when `checked_at` of the run is later.")]
+
+
 class Run(BaseModel):
     """A run."""
 
@@ -47,7 +124,12 @@ class Run(BaseModel):
     status: str
     completeness: Literal["open", "unverified", "complete", "incomplete"]
     counts: Counts
-    missing: dict[str, Any] | None
+    missing: Missing | None
+    reconciliation: Annotated[
+        Reconciliation | None,
+        Field(description="Of one run; null without a key of the Edges API."),
+    ] = None
+    losses: Annotated[Losses | None, Field(description="null until Edges was asked.")]
     first_received_at: Timestamp
     last_received_at: Timestamp
     finished_at: Timestamp | None
@@ -91,7 +173,7 @@ class Input(BaseModel):
     status: str
     error: Error | None
     result_count: int
-    started_at: Timestamp
+    started_at: Timestamp | None
     finished_at: Timestamp | None
 
 

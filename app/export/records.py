@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from orjson import Fragment
 
 from app.canonical import Json, canonical, digest, parse
+from app.envelope import opened
 from app.fields import flatten
 from app.model import results_of
-from app.store.views import CountedCallback, InputView, ResultPosition
+from app.store.views import CountedCallback, CountedPage, InputView, ResultPosition, page_key
 
 Record = dict[str, Json]
 
@@ -23,9 +24,11 @@ class Result:
     """The same for the same result of the same run, whichever of its replays came first."""
     place: int
     source: str
+    """`callback`, or `outputs` where no callback brought it."""
     callback_key: str
+    """Empty where no callback brought it."""
     batch_uid: str | None
-    input_key: bytes
+    order_key: bytes
     input: Json
     custom_data: Json
     received_ms: int
@@ -34,7 +37,7 @@ class Result:
     @property
     def position(self) -> ResultPosition:
         """Its place in the order of the export."""
-        return ResultPosition(self.input_key, self.callback_key, self.place)
+        return ResultPosition(self.order_key, self.callback_key, self.place)
 
 
 def results_in(
@@ -53,12 +56,35 @@ def results_in(
             source="callback",
             callback_key=callback.callback_key,
             batch_uid=callback.batch_uid,
-            input_key=callback.input_key,
+            order_key=callback.order_key,
             input=given,
             custom_data=custom_data,
             received_ms=callback.received_ms,
             data=data,
         )
+
+
+def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result]:
+    """The results that count on a page of `/outputs`, in its order."""
+    _, results = opened(entry)
+    bits = int.from_bytes(page.counted, "little")
+    origin = f"{run_uid}\0{page.walk_uid}\0".encode()
+    for place, data in enumerate(results):
+        if bits >> place & 1:
+            content = digest(origin + canonical(data)).hex()[:24]
+            yield Result(
+                run_uid=run_uid,
+                result_id=f"{content}-{page.page}.{place}",
+                place=place,
+                source="outputs",
+                callback_key="",
+                batch_uid=None,
+                order_key=page_key(page),
+                input=None,
+                custom_data=None,
+                received_ms=page.received_ms,
+                data=data,
+            )
 
 
 def result_record(result: Result) -> Record:
@@ -92,19 +118,27 @@ RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
 
 def input_record(run_uid: str, view: InputView) -> Record:
     """The nested shape of an input."""
+    told = view.told
     return {
         "run_uid": run_uid,
-        "input_uid": input_uid(view.input_key),
+        "input_uid": view.input_uid or input_uid(view.input_key),
         "input": json_value(view.input),
         "custom_data": json_value(view.custom_data),
         "status": view.status,
         "error": None if view.error is None else json_value(view.error),
         "result_count": view.results,
-        "started_at": timestamp(view.first_received_ms),
+        "started_at": _moment(told.started_ms if told else None, view.first_received_ms),
         "finished_at": (
-            timestamp(view.last_received_ms) if view.status not in ("RUNNING", "QUEUED") else None
+            _moment(told.finished_ms if told else None, view.last_received_ms)
+            if view.status not in ("RUNNING", "QUEUED")
+            else None
         ),
     }
+
+
+def _moment(told_ms: int | None, shown_ms: int) -> str | None:
+    """When it was: as Edges told, else as callbacks came; None if neither says."""
+    return timestamp(told_ms or shown_ms) if told_ms or shown_ms else None
 
 
 ERROR_COLUMNS = (
@@ -144,8 +178,8 @@ def timestamp(unix_ms: int) -> str:
 
 
 def callback_ref(callback_key: str) -> str | None:
-    """The `callback_ref_uid` that a key stands for; None if the callback had none."""
-    return None if callback_key.startswith("body:") else callback_key
+    """The `callback_ref_uid` that a key stands for; None if there was none."""
+    return None if not callback_key or callback_key.startswith("body:") else callback_key
 
 
 _LOCAL = "local-"

@@ -18,20 +18,56 @@ from app.export.records import (
     input_record,
     result_record,
     results_in,
+    results_on,
 )
+from app.store.protocol import StoreError
 from app.store.reader import Reader
 from app.store.views import (
+    OUTPUTS,
     START,
     CountedCallback,
+    CountedPage,
     InputFilter,
     ResultFilter,
     ResultPosition,
     RunSnapshot,
+    RunView,
+    page_key,
 )
 
 PORTION_CALLBACKS = 256
 PORTION_BYTES = 1024 * 1024
 PORTION_INPUTS = 500
+PORTION_PAGES = 2
+"""Of `/outputs`, each of up to 500 results."""
+
+_SNAPSHOT_TRIES = 20
+
+
+class OrderChangedError(StoreError):
+    """The order of a run's inputs became known while they were read in another one."""
+
+    def __init__(self, run_uid: str) -> None:
+        super().__init__(
+            f"the order of the inputs of run {run_uid} changed while they were read: Edges' list"
+            " of them has just become known. Start again"
+        )
+
+
+async def snapshot(reader: Reader, run: RunView) -> RunSnapshot:
+    """A run as it is now, results of `/outputs` included.
+
+    Raises StoreError if it changes faster than it can be read.
+    """
+    for _ in range(_SNAPSHOT_TRIES):
+        if run.told is None or not run.told.from_outputs:
+            return run.snapshot
+        pages = await reader.counted_pages(run.run_uid)
+        now = await reader.run(run.run_uid)
+        if now is not None and now.outputs_no == run.outputs_no:
+            return run.snapshot._replace(counted_pages=tuple(pages))
+        run = now or run
+    raise StoreError(f"run {run.run_uid} changes faster than it can be read: try again")
 
 
 async def results(
@@ -49,20 +85,45 @@ async def results(
     """
     while True:
         callbacks = await reader.counted_callbacks(
-            run.run_uid,
+            run,
             chosen,
-            before_seq=run.before_seq,
             after=after,
             limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
             bytes_max=PORTION_BYTES,
         )
         if not callbacks:
-            return
+            break
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
-        after = ResultPosition(callbacks[-1].input_key, callbacks[-1].callback_key, -1)
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
+    if chosen.input_key is not None or chosen.custom:
+        return  # of whose input such a result is, nobody knows
+    async for portion in _from_outputs(reader, run, chosen, after):
+        yield portion
+
+
+async def _from_outputs(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
+) -> AsyncIterator[list[Result]]:
+    """What only `/outputs` showed, page by page."""
+    pages = run.counted_pages
+    if after.order_key[:1] == OUTPUTS:
+        pages = tuple(page for page in pages if page_key(page) >= after.order_key)
+    if chosen.received_after_ms is not None:
+        pages = tuple(page for page in pages if page.received_ms > chosen.received_after_ms)
+    for start in range(0, len(pages), PORTION_PAGES):
+        some = pages[start : start + PORTION_PAGES]
+        entries = await reader.raw_pages(run.run_uid, [page.seq for page in some])
+        portion = await asyncio.to_thread(_read_pages, run.run_uid, some, entries)
+        yield [result for result in portion if result.position > after]
+
+
+def _read_pages(
+    run_uid: str, pages: Sequence[CountedPage], entries: dict[int, bytes]
+) -> list[Result]:
+    return [result for page in pages for result in results_on(run_uid, page, entries[page.seq])]
 
 
 def _read(
@@ -82,13 +143,23 @@ async def results_file(
     *,
     shape: Shape,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another."""
+    """A file with the results of `runs`, one after another.
+
+    Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
+    """
     make = flat_result if shape == "flat" else result_record
     yield writer.start()
     for run in runs:
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(_written, writer, make, portion)
+        await _refuse_changed(reader, run)
     yield writer.end()
+
+
+async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
+    now = await reader.run(run.run_uid)
+    if now is not None and now.order_no != run.order_no:
+        raise OrderChangedError(run.run_uid)
 
 
 def _written(writer: Writer, make: Callable[[Result], Record], portion: list[Result]) -> bytes:
@@ -96,17 +167,18 @@ def _written(writer: Writer, make: Callable[[Result], Record], portion: list[Res
 
 
 async def inputs_file(
-    reader: Reader, run_uid: str, chosen: InputFilter, writer: Writer, *, shape: Shape
+    reader: Reader, run: RunSnapshot, chosen: InputFilter, writer: Writer, *, shape: Shape
 ) -> AsyncIterator[bytes]:
-    """A file with the inputs of a run."""
+    """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
     yield writer.start()
     after = b""
-    while views := await reader.inputs(run_uid, chosen, after=after, limit=PORTION_INPUTS):
-        records: list[Record] = [input_record(run_uid, view) for view in views]
+    while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
+        records: list[Record] = [input_record(run.run_uid, view) for view in views]
         if shape == "flat":
             records = [flat_input(record) for record in records]
         yield await asyncio.to_thread(writer.rows, records)
-        after = views[-1].input_key
+        after = views[-1].order_key
+    await _refuse_changed(reader, run)
     yield writer.end()
 
 

@@ -8,13 +8,10 @@ its replays), the one with the smallest id counts. Both are minima over a set.
 
 from typing import Protocol
 
-from app.canonical import canonical
-from app.fields import field_names, lookup_values
-from app.model import TERMINAL_STATUSES, input_status
+from app.model import TERMINAL_STATUSES
+from app.project.inputs import Inputs
 from app.project.reading import Reading
 from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow, Known
-
-_FAILED = frozenset({"FAILED", "BLOCKED", "STOPPED"})
 
 
 class Earlier(Protocol):
@@ -38,13 +35,13 @@ class Merge:
 
     def __init__(self, known: Known, earlier: Earlier) -> None:
         self.changes = Changes(known.run)
-        self._inputs = known.inputs
-        self._inputs_by_no = {row.input_no: row for row in known.inputs.values()}
+        self.inputs = Inputs(known, self.changes)
+        self.has_taken_back = False
+        """Whether results that counted before do not any more."""
         self._earlier = earlier
         self._rows: dict[int, CallbackRow] = {}
         self._new: set[int] = set()
         self._uncounted: set[int] = set()
-        self._shapes: set[tuple[str, tuple[str, ...]]] = set()
         self._by_content: dict[bytes, list[CallbackRow]] = {}
         for content, rows in known.by_content.items():
             self._by_content[content] = [self._interned(row) for row in rows]
@@ -55,7 +52,7 @@ class Merge:
         row = CallbackRow(
             logged.seq,
             logged.key,
-            self._see_input(reading) if reading.input_key != NO_INPUT else 0,
+            self.inputs.show(reading).input_no if reading.input_key != NO_INPUT else 0,
             reading.batch_uid,
             reading.status,
             reading.content,
@@ -72,15 +69,13 @@ class Merge:
         self.changes.new_callbacks.append(row)
         self._see_run(reading, row)
         for names in reading.fields:
-            self._see_fields("data", names)
+            self.inputs.see_fields("data", names)
         if row.content is not None:
             self._by_content.setdefault(row.content, []).append(row)
         if row.conflicts_with is not None:
             self._elect(row, row.conflicts_with)
         elif row.content is not None:
             self._count(row.content)
-
-    # --------------------------------------------------------- run and input
 
     def _see_run(self, reading: Reading, row: CallbackRow) -> None:
         run = self.changes.run
@@ -92,63 +87,13 @@ class Merge:
             run.statuses.add(reading.status)
             if reading.status in TERMINAL_STATUSES:
                 run.finished_ms = min(run.finished_ms or row.received_ms, row.received_ms)
-        run.action_name = _lesser(run.action_name, reading.action_name)
-        run.execution_mode = _lesser(run.execution_mode, reading.execution_mode)
-        run.scheduled_run_uid = _lesser(run.scheduled_run_uid, reading.scheduled_run_uid)
+                run.terminal_ms = max(run.terminal_ms, row.received_ms)
+        run.action_name = lesser(run.action_name, reading.action_name)
+        run.execution_mode = lesser(run.execution_mode, reading.execution_mode)
+        run.scheduled_run_uid = lesser(run.scheduled_run_uid, reading.scheduled_run_uid)
         if row.received_ms < run.first_received_ms or not run.first_received_ms:
             run.first_received_ms = row.received_ms
         run.last_received_ms = max(run.last_received_ms, row.received_ms)
-
-    def _see_fields(self, section: str, names: tuple[str, ...]) -> None:
-        """Most results have the fields of those before them: look at each shape once."""
-        if (section, names) not in self._shapes:
-            self._shapes.add((section, names))
-            self.changes.fields.update([(section, name) for name in names])
-
-    def _see_input(self, reading: Reading) -> int:
-        """Note what the reading says of its input; the input's number."""
-        received_ms = reading.logged.received_ms
-        known = self._inputs.get(reading.input_key)
-        if known is None:
-            known = self._new_input(reading)
-        else:
-            self._tally(known, -1)
-        known.statuses.add(reading.input_status)
-        if reading.error is not None and (
-            known.error is None or canonical(reading.error) < canonical(known.error)
-        ):
-            known.error = reading.error
-        known.first_received_ms = min(known.first_received_ms, received_ms)
-        known.last_received_ms = max(known.last_received_ms, received_ms)
-        self._tally(known, 1)
-        self.changes.inputs[known.input_no] = known
-        return known.input_no
-
-    def _new_input(self, reading: Reading) -> InputRow:
-        changes = self.changes
-        changes.run.inputs += 1
-        row = InputRow(
-            changes.run.inputs,
-            reading.input_key,
-            reading.input_json.decode(),
-            reading.custom_json.decode(),
-            first_received_ms=reading.logged.received_ms,
-        )
-        self._inputs[row.input_key] = self._inputs_by_no[row.input_no] = row
-        changes.new_inputs.add(row.input_no)
-        changes.custom_values += [
-            (path, value, row.input_no) for path, value in lookup_values(reading.custom_data)
-        ]
-        for section, value in (("input", reading.input), ("custom_data", reading.custom_data)):
-            self._see_fields(section, _names(value))
-        return row
-
-    def _tally(self, known: InputRow, change: int) -> None:
-        status = input_status(known.statuses)
-        if status == "SUCCEEDED":
-            self.changes.run.inputs_succeeded += change
-        elif status in _FAILED:
-            self.changes.run.inputs_failed += change
 
     # -------------------------------------------------------- whose results count
 
@@ -204,16 +149,18 @@ class Merge:
             row.lost_to = to
         if row.results and row.seq not in self._uncounted:
             self._uncounted.add(row.seq)
+            self.has_taken_back = True
             self._credit(row, -row.results)
 
     def _credit(self, row: CallbackRow, results: int) -> None:
-        self.changes.run.results += results
+        run = self.changes.run
+        run.results += results
+        if run.told is not None and row.key in run.told.replays:
+            run.told.replayed += results
         if row.input_no:
-            known = self._inputs_by_no.get(row.input_no)
+            known = self.inputs.numbered(row.input_no)
             if known is None:  # the input of an earlier callback that no longer counts
-                known = self._earlier.input(row.input_no)
-                known = self._inputs.setdefault(known.input_key, known)
-                self._inputs_by_no[row.input_no] = known
+                known = self.inputs.remember(self._earlier.input(row.input_no))
             known.results += results
             self.changes.inputs[row.input_no] = known
         self._changed(row)
@@ -231,12 +178,6 @@ class Merge:
         return self._rows[row.seq]
 
 
-def _lesser(known: str | None, told: str | None) -> str | None:
+def lesser(known: str | None, told: str | None) -> str | None:
     """Of what callbacks told, the least: any choice would do that arrival does not decide."""
     return known if told is None or (known is not None and known <= told) else told
-
-
-def _names(value: object) -> tuple[str, ...]:
-    if isinstance(value, dict):
-        return field_names(value)
-    return () if value is None else ("value",)

@@ -1,17 +1,34 @@
 """The loop around the merge: the next callbacks of the log, run by run, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from time import perf_counter, process_time, time_ns
 from typing import NamedTuple
 
-from app.model import RunId
+from app.model import Logged, RunId, Source
+from app.project.answers import Answer, read_answer
+from app.project.inputs import twin_key
 from app.project.merge import Merge
 from app.project.reading import Reading, read_callback
+from app.project.recount import digests_of, has_any, recount
+from app.project.telling import Telling
+from app.proof import is_reset
 from app.store.protocol import LogReader, Projection
-from app.store.rows import NO_INPUT, CallbackRow, Changes, Claim, InputRow, Known
+from app.store.rows import (
+    NO_INPUT,
+    CallbackRow,
+    Changes,
+    Claim,
+    EdgesCallbackRow,
+    InputRow,
+    Known,
+)
 
 BATCH_MAX = 1_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
+ANSWER_BYTES_MAX = 1024 * 1024
+"""Of answers of Edges in a batch, unless one alone is larger: read, they take many times that."""
+
 _SHAPES_MAX = 50_000
 
 
@@ -23,6 +40,9 @@ class Projected(NamedTuple):
     is_saved: bool
     """False if another worker took over; then nothing was written."""
     callbacks: int
+    body_bytes: int
+    has_callbacks: bool
+    """False if all of them are answers of Edges, which nobody sends in a burst."""
     oldest_received_ms: int
     compute_s: float
     """Wall time spent computing, without reading and writing."""
@@ -48,34 +68,103 @@ class Projector:
         batch, next_seq = self._log.read(claim, callbacks_max=BATCH_MAX, bytes_max=BATCH_BYTES_MAX)
         if next_seq == claim.from_seq:
             return None
+        batch, next_seq = _bounded(batch, next_seq)
         if claim.from_seq != self._expected.pop(claim.run, 0):
             # A rebuild or another worker stepped in: what we wrote may be gone.
             self._fields_seen.clear()
         started, started_cpu = perf_counter(), process_time()
-        by_run: dict[RunId, list[Reading]] = {}
+        by_run: dict[RunId, _Entries] = {}
         for logged in batch:
-            by_run.setdefault(logged.run, []).append(read_callback(logged, self._result_keys))
+            self._read(logged, by_run.setdefault(logged.run, _Entries([], [])))
         compute_s, compute_cpu_s = perf_counter() - started, process_time() - started_cpu
-        changes = [self._merge(run, readings) for run, readings in by_run.items()]
+        changes = [self._merge(run, entries) for run, entries in by_run.items()]
         is_saved = self._projection.save(changes, claim, next_seq)
         if is_saved:
             self._expected[claim.run] = next_seq
         oldest_ms = batch[0].received_ms if batch else time_ns() // 1_000_000
-        return Projected(claim, next_seq, is_saved, len(batch), oldest_ms, compute_s, compute_cpu_s)
+        size = sum(len(logged.body) for logged in batch)
+        has_callbacks = any(logged.source == Source.CALLBACK for logged in batch)
+        return Projected(
+            claim,
+            next_seq,
+            is_saved,
+            len(batch),
+            size,
+            has_callbacks,
+            oldest_ms,
+            compute_s,
+            compute_cpu_s,
+        )
 
-    def _merge(self, run: RunId, readings: Sequence[Reading]) -> Changes:
+    def _read(self, logged: Logged, entries: "_Entries") -> None:
+        if logged.source == Source.CALLBACK:
+            entries.callbacks.append(read_callback(logged, self._result_keys))
+        elif logged.conflicts_with is None and (answer := read_answer(logged)) is not None:
+            entries.answers.append(answer)
+
+    def _merge(self, run: RunId, entries: "_Entries") -> Changes:
+        """Callbacks before answers: neither minds, and answers count what callbacks brought."""
         earlier = _Earlier(run, self._log, self._projection, self._result_keys)
-        merge = Merge(self._known(run, readings), earlier)
-        for reading in readings:
+        merge = Merge(self._known(run, entries), earlier)
+        for reading in entries.callbacks:
             merge.add(reading)
+        must_recount = False
+        if entries.answers:
+            telling = Telling(merge.changes, merge.inputs, earlier)
+            telling.add_all(entries.answers)
+            must_recount = telling.must_recount
+        self._recount_if_due(merge, must_recount=must_recount)
         self._forget_known_fields(merge.changes)
         return merge.changes
 
-    def _known(self, run: RunId, readings: Sequence[Reading]) -> Known:
-        """What is stored of a run that its new callbacks may touch."""
+    def _recount_if_due(self, merge: Merge, *, must_recount: bool) -> None:
+        """Have it decided again which results of `/outputs` count, if that may have changed."""
+        changes = merge.changes
+        told = changes.run.told
+        if told is None:
+            return
+        if not told.from_outputs and not must_recount:
+            if any(
+                walk.kind == Source.OUTPUTS and walk.is_complete for walk in told.walks.values()
+            ):
+                must_recount = merge.has_taken_back
+            told.is_reset = is_reset(told, changes.run.results)
+        elif not must_recount:
+            is_flipped = is_reset(told, changes.run.all_results) != told.is_reset
+            must_recount = merge.has_taken_back or is_flipped or self._brings_listed(changes)
+        if must_recount:
+            changes.recount = partial(recount, told, changes.run.results)
+
+    def _brings_listed(self, changes: Changes) -> bool:
+        """Whether new callbacks bring what so far only `/outputs` showed."""
+        rows = (*changes.new_callbacks, *changes.changed_callbacks.values())
+        wanted = {one for row in rows for one in digests_of(row.digests)}
+        pages = self._projection.output_pages(changes.run.id, counted_only=True)
+        return bool(wanted) and has_any(wanted, pages)
+
+    def _known(self, run: RunId, entries: "_Entries") -> Known:
+        """What is stored of a run that its new entries may touch."""
+        readings = entries.callbacks
+        row = self._projection.run(run)
         keys = {reading.input_key for reading in readings if reading.input_key != NO_INPUT}
-        inputs = {row.input_key: row for row in self._projection.inputs(run, keys)}
-        numbers = {key: row.input_no for key, row in inputs.items()} | {NO_INPUT: 0}
+        told = [item for answer in entries.answers for item in answer.inputs]
+        keys |= {key for item in told for key in (item.key, item.alias_key) if key != NO_INPUT}
+        inputs = {found.input_key: found for found in self._projection.inputs(run, keys)}
+        if told:
+            twins = {
+                twin_key(item.key, item.uid)
+                for item in told
+                if item.key in inputs and inputs[item.key].input_uid not in (None, item.uid)
+            }
+            inputs |= {found.input_key: found for found in self._projection.inputs(run, twins)}
+        aliased: dict[bytes, list[InputRow]] = {}
+        if row.told is not None and row.told.inputs:
+            unknown = keys - inputs.keys()
+            for found in self._projection.aliased(run, unknown):
+                if found.alias_key is not None:
+                    aliased.setdefault(found.alias_key, []).append(found)
+        numbers = {key: found.input_no for key, found in inputs.items()} | {NO_INPUT: 0}
+        numbers |= {key: min(rows, key=_place).input_no for key, rows in aliased.items()}
         # A content belongs to one input: where that is new, there can be no other callback.
         wanted = {
             (numbers[reading.input_key], reading.content)
@@ -83,10 +172,10 @@ class Projector:
             if reading.content is not None and reading.input_key in numbers
         }
         by_content: dict[bytes, list[CallbackRow]] = {}
-        for row in self._projection.with_contents(run, list(wanted)):
-            if row.content is not None:
-                by_content.setdefault(row.content, []).append(row)
-        return Known(self._projection.run(run), inputs, by_content)
+        for callback in self._projection.with_contents(run, list(wanted)):
+            if callback.content is not None:
+                by_content.setdefault(callback.content, []).append(callback)
+        return Known(row, inputs, aliased, by_content)
 
     def _forget_known_fields(self, changes: Changes) -> None:
         """Most results have the fields of those before them: write only what is new."""
@@ -97,6 +186,28 @@ class Projector:
         new = seen - self._fields_seen
         self._fields_seen |= new
         changes.fields = {(section, name) for _, section, name in new}
+
+
+def _bounded(batch: list[Logged], next_seq: int) -> tuple[list[Logged], int]:
+    """As much of a batch as may be read at once, and the seq after it."""
+    size = 0
+    for place, logged in enumerate(batch):
+        if logged.source != Source.CALLBACK:
+            size += len(logged.body)
+            if size > ANSWER_BYTES_MAX and place:
+                return batch[:place], logged.seq
+    return batch, next_seq
+
+
+class _Entries(NamedTuple):
+    """New entries of one run."""
+
+    callbacks: list[Reading]
+    answers: list[Answer]
+
+
+def _place(row: InputRow) -> tuple[int, str]:
+    return (row.told.place if row.told else -1, row.input_uid or "")
 
 
 class _Earlier:
@@ -118,6 +229,12 @@ class _Earlier:
 
     def input(self, input_no: int) -> InputRow:
         return self._projection.input(self._run, input_no)
+
+    def edges_callbacks(self, uids: Sequence[str]) -> Iterable[EdgesCallbackRow]:
+        return self._projection.edges_callbacks(self._run, uids)
+
+    def with_keys(self, keys: Sequence[str]) -> Iterable[CallbackRow]:
+        return self._projection.with_keys(self._run, keys)
 
     def reading(self, seq: int) -> Reading:
         return read_callback(self._log.callback(self._run, seq), self._result_keys)

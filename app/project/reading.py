@@ -64,7 +64,7 @@ def read_callback(logged: Logged, result_keys: Sequence[str]) -> Reading:
         value = parse(logged.body)
         return _read(logged, value, result_keys)
     except (ValueError, TypeError, RecursionError, AttributeError) as error:
-        return Reading(logged, note=_text(f"could not be read: {error}"))
+        return Reading(logged, note=short_text(f"could not be read: {error}"))
 
 
 def input_key(input_json: bytes, custom_json: bytes) -> bytes:
@@ -79,16 +79,16 @@ def input_key(input_json: bytes, custom_json: bytes) -> bytes:
 
 def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> Reading:
     run = value["run"]
-    batch_uid = _text(run.get("batch_uid"))
+    batch_uid = short_text(run.get("batch_uid"))
     given, custom_data = value.get("input"), value.get("custom_data")
     found_at, results = results_of(value, result_keys)
     input_json, custom_json = canonical(given), canonical(custom_data)
     key = input_key(input_json, custom_json)
     digests = [digest(canonical(result)) for result in results]
     reading = Reading(logged, run["run_uid"], batch_uid, read_status(run.get("status")))
-    reading.action_name = _text(run.get("action_name"))
-    reading.execution_mode = _text(run.get("execution_mode"))
-    reading.scheduled_run_uid = _text(run.get("scheduled_run_uid"))
+    reading.action_name = short_text(run.get("action_name"))
+    reading.execution_mode = short_text(run.get("execution_mode"))
+    reading.scheduled_run_uid = short_text(run.get("scheduled_run_uid"))
     reading.input_key = key
     reading.input, reading.input_json = given, input_json
     reading.custom_data, reading.custom_json = custom_data, custom_json
@@ -102,11 +102,11 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
     unknown = value.keys() - _KNOWN_KEYS
     unknown.discard(found_at)
     if unknown:
-        reading.note = "unknown keys: " + (_text(", ".join(sorted(unknown))) or '""')
+        reading.note = "unknown keys: " + (short_text(", ".join(sorted(unknown))) or '""')
     return reading
 
 
-def _text(value: Json) -> str | None:
+def short_text(value: Json) -> str | None:
     """A short text; a store's text may not hold NUL."""
     if not isinstance(value, str) or not value:
         return None

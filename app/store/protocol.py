@@ -5,7 +5,17 @@ from typing import Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
 from app.store.reader import Reader
-from app.store.rows import CallbackRow, Changes, Claim, InputRow, Portion, RunRow, ScheduleRow
+from app.store.rows import (
+    CallbackRow,
+    Changes,
+    Claim,
+    EdgesCallbackRow,
+    InputRow,
+    OutputPage,
+    Portion,
+    RunRow,
+    ScheduleRow,
+)
 
 
 class StoreError(Exception):
@@ -118,6 +128,18 @@ class Projection(Protocol):
 
     def inputs(self, run: RunId, input_keys: Collection[bytes]) -> Iterable[InputRow]:
         """Those of these inputs of a run that are known."""
+
+    def aliased(self, run: RunId, alias_keys: Collection[bytes]) -> Iterable[InputRow]:
+        """The inputs of a run with one of these alias keys."""
+
+    def edges_callbacks(self, run: RunId, uids: Sequence[str]) -> Iterable[EdgesCallbackRow]:
+        """Those of these records of Edges' callbacks that are known."""
+
+    def with_keys(self, run: RunId, keys: Sequence[str]) -> Iterable[CallbackRow]:
+        """The callbacks of a run with one of these keys; reads all of the run's."""
+
+    def output_pages(self, run: RunId, *, counted_only: bool) -> Iterable[OutputPage]:
+        """The pages of `/outputs` of a run; or only those of which any result counts."""
 
     def with_contents(
         self, run: RunId, wanted: Sequence[tuple[int, bytes]]

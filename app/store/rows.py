@@ -1,10 +1,12 @@
 """What is derived of a run, as rows that the projection changes and a store keeps."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.canonical import Json
-from app.model import Logged, RunId
+from app.model import Logged, RunId, input_status
+from app.told import Told, ToldInput, told_input_error, told_input_status
 
 NO_INPUT = b""
 """The input key of callbacks that name neither an input nor custom_data."""
@@ -36,6 +38,7 @@ class RunRow:
     callbacks: int = 0
     conflicts: int = 0
     results: int = 0
+    """Of callbacks that count; those known from `/outputs` alone are `told.from_outputs`."""
     statuses: set[str] = field(default_factory=set)
     action_name: str | None = None
     execution_mode: str | None = None
@@ -47,6 +50,15 @@ class RunRow:
     last_received_ms: int = 0
     finished_ms: int | None = None
     """When the first callback with a terminal status came."""
+    terminal_ms: int = 0
+    """When the latest one came; 0 if none did."""
+    told: Told | None = None
+    """What Edges told of it; None as long as it was not asked."""
+
+    @property
+    def all_results(self) -> int:
+        """Results of callbacks, and those known from `/outputs` alone."""
+        return self.results + (self.told.from_outputs if self.told else 0)
 
 
 @dataclass(slots=True)
@@ -63,7 +75,30 @@ class InputRow:
     error: dict[str, Json] | None = None
     results: int = 0
     first_received_ms: int = 0
+    """0 as long as no callback of it came, as the next one."""
     last_received_ms: int = 0
+    input_uid: str | None = None
+    """As Edges names it."""
+    alias_key: bytes | None = None
+    """The key of callbacks of it that do not name the input, only its custom_data."""
+    told: ToldInput | None = None
+
+    @property
+    def status(self) -> str:
+        """As told by Edges, or shown by callbacks."""
+        if self.told is None:
+            return input_status(self.statuses)
+        return told_input_status(self.statuses, self.last_received_ms, self.told)
+
+    @property
+    def shown_error(self) -> dict[str, Json] | None:
+        """As told by Edges, or by a callback."""
+        return self.error if self.told is None else told_input_error(self.error, self.told)
+
+    @property
+    def short(self) -> int:
+        """How many results it has less than Edges told."""
+        return 0 if self.told is None else max(0, (self.told.output_count or 0) - self.results)
 
 
 @dataclass(slots=True)
@@ -96,7 +131,49 @@ class Known:
     run: RunRow
     inputs: dict[bytes, InputRow]
     """By input key."""
+    aliased: dict[bytes, list[InputRow]]
+    """By alias key."""
     by_content: dict[bytes, list[CallbackRow]]
+
+
+class OutputPage(NamedTuple):
+    """A page of a walk over `/outputs`."""
+
+    walk_uid: str
+    page: int
+    seq: int
+    """Where the log has it."""
+    received_ms: int
+    digests: bytes
+    """16 bytes for each result, in order."""
+    counted: bytes | None = None
+    """A bit for each result, the first one lowest: whether it counts; None if none does."""
+
+
+class EdgesCallbackRow(NamedTuple):
+    """What Edges records of a callback that it sent, or tried to."""
+
+    uid: str
+    parent_uid: str | None
+    batch_uid: str | None
+    status: str | None
+    http_status: int | None
+    error: str | None
+    created_ms: int | None
+    told_ms: int
+    replays: int
+    """How often it was asked for again."""
+
+
+class Recounted(NamedTuple):
+    """Which results of `/outputs` count beside those of callbacks."""
+
+    counted: dict[tuple[str, int], bytes]
+    """By walk uid and page, as `OutputPage.counted`; of pages of which any counts."""
+
+
+Recount = Callable[[Iterable[OutputPage], Iterable[bytes]], Recounted]
+"""Decides it from all pages of a run, in order, and the digests of all callbacks that count."""
 
 
 @dataclass(slots=True)
@@ -113,6 +190,24 @@ class Changes:
     """(path, value, input number)."""
     fields: set[tuple[str, str]] = field(default_factory=set)
     """(section, field name); the section is `data`, `custom_data` or `input`."""
+    output_pages: list[OutputPage] = field(default_factory=list)
+    edges_callbacks: dict[str, EdgesCallbackRow] = field(default_factory=dict)
+    """By uid."""
+    recount: Recount | None = None
+    """To be called within the transaction, before the run's row is written."""
+    are_inputs_placed: bool = False
+    """Whether all inputs that were told of have their place now."""
+
+
+class Due(NamedTuple):
+    """Where a run stands in the queue."""
+
+    due_ms: int | None
+    """When it is to be taken; None while it is taken, or if nothing is left to do."""
+    failures: int
+    """Passes in a row that failed."""
+    problem: str | None
+    """Why the last one did."""
 
 
 class ScheduleRow(NamedTuple):

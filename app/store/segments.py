@@ -1,7 +1,8 @@
 """Frames of the log: callbacks of one run, packed and compressed together.
 
 A frame is zstd over a header line (JSON: one `[key, received_ms, body_bytes,
-conflicts_with]` for each callback) and the bodies, end to end, exactly as received.
+conflicts_with]` for each callback) and the bodies, end to end, exactly as received. An
+entry that is no callback has a fifth element, its source.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,12 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
+from app.model import Arrival, Source
+
 FRAME_BYTES_MAX = 32 * 1024
 """Bodies to a frame, unless one alone is larger: reading one body costs reading its frame."""
+
+_CALLBACK = Source.CALLBACK.value
 
 
 def compressor() -> zstandard.ZstdCompressor:
@@ -29,6 +34,12 @@ class Entry(NamedTuple):
     received_ms: int
     body: bytes
     conflicts_with: int | None
+    source: str = _CALLBACK
+
+
+def entry_of(arrival: Arrival, conflicts_with: int | None) -> Entry:
+    """An arrival as an entry of a frame."""
+    return Entry(arrival.key, arrival.received_ms, arrival.body, conflicts_with, arrival.source)
 
 
 def split(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
@@ -56,7 +67,14 @@ def pack(portions: Sequence[Sequence[Entry]], compressor: zstandard.ZstdCompress
 
 
 def _header(portion: Sequence[Entry]) -> bytes:
-    return orjson.dumps([(e.key, e.received_ms, len(e.body), e.conflicts_with) for e in portion])
+    return orjson.dumps(
+        [
+            (e.key, e.received_ms, len(e.body), e.conflicts_with)
+            if e.source == _CALLBACK
+            else (e.key, e.received_ms, len(e.body), e.conflicts_with, e.source)
+            for e in portion
+        ]
+    )
 
 
 def unpack(frame: bytes, decompressor: zstandard.ZstdDecompressor) -> list[Entry]:
@@ -65,7 +83,7 @@ def unpack(frame: bytes, decompressor: zstandard.ZstdDecompressor) -> list[Entry
     header, _, _ = data.partition(b"\n")
     at = len(header) + 1
     entries = []
-    for key, received_ms, size, conflicts_with in orjson.loads(header):
-        entries.append(Entry(key, received_ms, data[at : at + size], conflicts_with))
+    for key, received_ms, size, conflicts_with, *source in orjson.loads(header):
+        entries.append(Entry(key, received_ms, data[at : at + size], conflicts_with, *source))
         at += size
     return entries

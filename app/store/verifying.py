@@ -166,7 +166,7 @@ def _tally(
 
 
 def _feed(running: "hashlib._Hash", logged: Logged) -> None:
-    running.update(dumps([logged.key, logged.received_ms, len(logged.body)]))
+    running.update(dumps([logged.key, logged.received_ms, len(logged.body), logged.source]))
     running.update(logged.body)
 
 

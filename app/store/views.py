@@ -3,11 +3,24 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.told import Told, ToldInput
+
 RUN_SORTS = ("created", "-created", "updated", "-updated")
 """Orders of a list of runs: by the first or the last callback of each; - for newest first."""
 
 CustomFilter = tuple[str, str]
 """A path in custom_data, and the value that is to stand there."""
+
+
+class CountedPage(NamedTuple):
+    """A page of `/outputs` of which some results count."""
+
+    walk_uid: str
+    page: int
+    seq: int
+    received_ms: int
+    counted: bytes
+    """A bit for each result, the first one lowest."""
 
 
 class RunSnapshot(NamedTuple):
@@ -16,6 +29,12 @@ class RunSnapshot(NamedTuple):
     run_uid: str
     before_seq: int
     """Its callbacks from here on are left out."""
+    order_no: int = 0
+    """Rises when the order of its inputs changes: then an export must begin anew."""
+    stretches: tuple[bytes, ...] = (b"\x01",)
+    """`PLACED` or `UNPLACED` or both: which kinds of inputs it has."""
+    counted_pages: tuple[CountedPage, ...] = ()
+    """In the order of `/outputs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +57,36 @@ class RunView:
     first_received_ms: int
     last_received_ms: int
     finished_ms: int | None
+    terminal_ms: int
+    """When the latest callback with a terminal status came; 0 if none did."""
+    expected_results: int | None
+    missing: str | None
+    """What is missing in numbers, as JSON."""
+    lost_results: int
+    """Results that no callback brought by itself."""
+    lost_inputs: int
+    verified_ms: int | None
+    told: Told | None
     next_seq: int
     """The first seq of its log that is not projected."""
 
     @property
+    def order_no(self) -> int:
+        """Rises when the order of its inputs changes."""
+        return self.told.order_no if self.told else 0
+
+    @property
+    def outputs_no(self) -> int:
+        """Rises when other results of `/outputs` count."""
+        return self.told.outputs_no if self.told else 0
+
+    @property
     def snapshot(self) -> RunSnapshot:
-        """What an export that begins now has of it."""
-        return RunSnapshot(self.run_uid, self.next_seq)
+        """What an export that begins now has of it, but for results of `/outputs`."""
+        stretches = [PLACED] if self.order_no else []
+        if self.told is None or not self.order_no or self.told.inputs < self.inputs:
+            stretches.append(UNPLACED)
+        return RunSnapshot(self.run_uid, self.next_seq, self.order_no, tuple(stretches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +114,30 @@ class ResultFilter:
     received_after_ms: int | None = None
 
 
+PLACED, UNPLACED, OUTPUTS = b"\x00", b"\x01", b"\x02"
+"""How an order key begins: inputs in Edges' order, then others, then results of no callback."""
+
+
+def placed_key(place: int, input_key: bytes) -> bytes:
+    """The order key of an input whose place in Edges' list is known."""
+    return PLACED + place.to_bytes(8, "big") + input_key
+
+
+def unplaced_key(input_key: bytes) -> bytes:
+    """The order key of another input."""
+    return UNPLACED + input_key
+
+
+def page_key(page: CountedPage) -> bytes:
+    """The order key of a page of `/outputs`."""
+    return OUTPUTS + page.walk_uid.encode() + b"\0" + page.page.to_bytes(4, "big")
+
+
 class ResultPosition(NamedTuple):
     """A place in the order of results: by input, by callback, by place within the callback."""
 
-    input_key: bytes
+    order_key: bytes
+    """See `placed_key` and its like; empty for callbacks of no input."""
     callback_key: str
     place: int
 
@@ -89,7 +151,8 @@ class CountedCallback:
 
     seq: int
     callback_key: str
-    input_key: bytes
+    order_key: bytes
+    """Where its input stands; see `ResultPosition`."""
     content: bytes
     """What it shares with its replays, if any."""
     batch_uid: str | None
@@ -110,12 +173,16 @@ class InputView:
     results: int
     first_received_ms: int
     last_received_ms: int
+    input_uid: str | None
+    told: ToldInput | None
+    order_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class InputFilter:
     """Which inputs of a run; None means any."""
 
+    input_key: bytes | None = None
     statuses: tuple[str, ...] = ()
     error_label: str | None = None
     custom: tuple[CustomFilter, ...] = ()
@@ -175,6 +242,14 @@ class ScheduleFilter:
 
     status: str | None = None
     action_name: str | None = None
+
+
+class CallbackShare(NamedTuple):
+    """How well the callback channel works."""
+
+    results: int
+    by_callback: int
+    """Those that a callback brought by itself."""
 
 
 class Lag(NamedTuple):

@@ -9,3 +9,5 @@ SELECT create_distributed_table('callbacks', 'run_uid');
 SELECT create_distributed_table('inputs', 'run_uid', colocate_with => 'callbacks');
 SELECT create_distributed_table('custom_values', 'run_uid', colocate_with => 'callbacks');
 SELECT create_distributed_table('fields', 'run_uid', colocate_with => 'callbacks');
+SELECT create_distributed_table('output_pages', 'run_uid', colocate_with => 'callbacks');
+SELECT create_distributed_table('edges_callbacks', 'run_uid', colocate_with => 'callbacks');

@@ -27,7 +27,8 @@ BEGIN
             WHERE l.run_uid = forgotten AND l.next_seq = p.next_seq
         ) THEN
             FOREACH table_name IN ARRAY ARRAY[
-                'callbacks', 'inputs', 'custom_values', 'fields', 'runs', 'projections',
+                'callbacks', 'inputs', 'custom_values', 'fields', 'output_pages', 'edges_callbacks',
+                'runs', 'projections',
                 'segments', 'callback_keys', 'conflicts', 'log_runs'
             ] LOOP
                 EXECUTE format('DELETE FROM %I WHERE run_uid = $1', table_name) USING forgotten;

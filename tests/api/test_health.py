@@ -16,7 +16,10 @@ def test_readiness_gives_a_reason_for_each_check(shared_collector: CollectorProc
     answer = shared_collector.http.get("/readyz")
     assert answer.status_code == 200
     checks = answer.json()["checks"]
-    assert set(checks) == {"accepting", "worker", "store", "projection", "reconciliation"}
+    assert set(checks) == {
+        *("accepting", "worker", "store", "projection"),
+        *("reconciliation", "callback channel"),
+    }
     assert all(check["ok"] and check["detail"] for check in checks.values())
     assert "COLLECTOR_EDGES_API_KEY" in checks["reconciliation"]["detail"]
 

@@ -55,9 +55,9 @@ class Api:
             is_draining=lambda: False,
             worker_state=lambda: (True, ""),
             is_projecting=True,
-            is_reconciling=True,
+            reconciler=lambda: None,
             ready_lag_s=60.0,
-            schedule_api=self.edges if self.has_key else None,
+            schedule_api=lambda: self.edges if self.has_key else None,
         )
 
         async def asking() -> httpx2.Response:

@@ -20,10 +20,12 @@ from tests.bench.load import require_wrk
 from tests.bench.measures import LONG, Bench, Figure
 from tests.bench.measures import MEASURES as SQLITE_MEASURES
 from tests.bench.postgres import copying, outage, postgres_acknowledging, postgres_sustained
+from tests.bench.reconciling import reconciling
 from tests.bench.servers import scratch
 
 MEASURES = {
     **SQLITE_MEASURES,
+    "reconcile": reconciling,
     "pg-ack": postgres_acknowledging,
     "pg-sustained": postgres_sustained,
     "pg-outage": outage,

@@ -107,7 +107,11 @@ class Running:
 
 @contextmanager
 def running(
-    kind: str, *, folder: Path | None = None, env: Mapping[str, str] | None = None
+    kind: str,
+    *,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    cores: str = str(SERVER_CORE),
 ) -> Iterator[Running]:
     """The collector ("C") or a baseline, on a core of its own, until the end.
 
@@ -123,7 +127,7 @@ def running(
     clean = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
     with (data / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
+            ["taskset", "-c", cores, *command],
             stdout=log,
             stderr=log,
             env={

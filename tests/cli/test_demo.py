@@ -31,10 +31,11 @@ def test_the_demo_collects_a_whole_run(tmp_path: Path) -> None:
         "Callbacks",
         "Results",
         "Failed",
+        "Recovered",
         "Missing",
         "Files",
     ]
-    assert lines[3].split() == ["Missing", "nothing"]
+    assert lines[4].split(maxsplit=1) == ["Missing", "nothing; the run is complete"]
     assert done.stderr == ""
     rows = table(tmp_path / "out" / "results.csv")
     text = (tmp_path / "out" / "results.ndjson").read_text("utf-8")
@@ -51,14 +52,15 @@ def test_the_demo_collects_a_whole_run(tmp_path: Path) -> None:
     assert len(shown) + len(failed) == 500
 
 
-def test_lost_callbacks_are_told(tmp_path: Path) -> None:
+def test_lost_callbacks_are_made_up_for_and_told(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     done = run("demo", "--inputs", "150", "--drop-share", "0.1", "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    missing = said["missing"]["results"]
-    assert missing > 0
-    assert said["edges"]["output_count"] - said["run"]["counts"]["results"] == missing
+    assert said["missing"] == {"results": 0, "inputs": 0}
+    assert said["run"]["completeness"] == "complete"
+    assert said["run"]["losses"]["results"] > 0
+    assert said["run"]["losses"]["callbacks"] > 0
 
 
 def test_wrong_use_ends_with_2() -> None:

@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 
 from app.canonical import canonical
 from app.export.formats import CsvWriter, NdjsonWriter
-from app.export.stream import input_columns, inputs_file, result_columns, results_file
+from app.export.stream import (
+    input_columns,
+    inputs_file,
+    result_columns,
+    results_file,
+    snapshot,
+)
 from app.model import Arrival
 from app.project.projector import Projector
 from app.project.rebuild import rebuild
@@ -119,7 +125,9 @@ def test_both_stores_end_the_same_byte_for_byte(
     assert outcome("postgres", one, seed) == outcome("sqlite", other, None)
 
 
-def outcome(kind: str, batches: list[list[bytes]], seed: int | None) -> dict[str, Any]:
+def outcome(
+    kind: str, batches: Sequence[Sequence[bytes | Arrival]], seed: int | None
+) -> dict[str, Any]:
     """The state and the exports after `batches`; with a seed, restarts and rebuilds in between."""
     rng = random.Random(seed)
     with (
@@ -172,7 +180,9 @@ def project(projector: Projector) -> None:
         pass
 
 
-def arrival(body: bytes) -> Arrival:
+def arrival(body: bytes | Arrival) -> Arrival:
+    if isinstance(body, Arrival):
+        return body
     ids = read_ids(body)
     return Arrival(ids.run_uid, ids.key, body, next(clock))
 
@@ -199,7 +209,7 @@ async def exported(reader: Reader) -> dict[str, Any]:
     columns = result_columns(await reader.fields([run.run_uid for run in runs]))
     files = {}
     for name, writer in (("csv", CsvWriter(columns)), ("ndjson", NdjsonWriter(columns))):
-        snapshots = [run.snapshot for run in runs]
+        snapshots = [await snapshot(reader, run) for run in runs]
         pieces = results_file(
             reader, snapshots, ResultFilter(), RESULT_KEYS, writer, shape=writer.shape
         )
@@ -208,7 +218,7 @@ async def exported(reader: Reader) -> dict[str, Any]:
     for run in runs:
         fields = input_columns(await reader.fields([run.run_uid]))
         pieces = inputs_file(
-            reader, run.run_uid, InputFilter(), NdjsonWriter(fields), shape="record"
+            reader, run.snapshot, InputFilter(), NdjsonWriter(fields), shape="record"
         )
         lines = b"".join([piece async for piece in pieces]).splitlines()
         inputs += [

@@ -13,7 +13,16 @@ from app.store.postgres.projection import PostgresProjection
 from app.store.postgres.reader import PostgresReader, numbered
 from app.store.postgres.store import PostgresStore
 from app.store.rows import Claim
-from app.store.views import START, InputFilter, ResultFilter, ResultPosition
+from app.store.views import (
+    PLACED,
+    START,
+    UNPLACED,
+    InputFilter,
+    ResultFilter,
+    ResultPosition,
+    RunSnapshot,
+    unplaced_key,
+)
 from tests.databases import fresh_postgres, run
 
 RUNS, PER_RUN = 60, 1_500
@@ -131,10 +140,9 @@ def test_results_of_a_run(
     watch(PostgresReader, "_rows", watched, monkeypatch)
 
     async def reading(reader: PostgresReader) -> None:
-        for after in (START, ResultPosition(b"\x80", "key-9", 0)):
-            await reader.counted_callbacks(
-                UID, chosen, before_seq=PER_RUN, after=after, limit=50, bytes_max=10**6
-            )
+        for after in (START, ResultPosition(unplaced_key(b"\x80"), "key-9", 0)):
+            ordered = RunSnapshot(UID, PER_RUN, 1, (PLACED, UNPLACED))
+            await reader.counted_callbacks(ordered, chosen, after=after, limit=50, bytes_max=10**6)
 
     read(filled, reading, bodies=False, monkeypatch=monkeypatch)
     assert_by_run(watched)
@@ -146,6 +154,7 @@ def test_inputs_and_callbacks_of_a_run(
     watch(PostgresReader, "_rows", watched, monkeypatch)
 
     async def reading(reader: PostgresReader) -> None:
+        ordered = RunSnapshot(UID, PER_RUN, 1, (PLACED, UNPLACED))
         for chosen in (
             InputFilter(),
             InputFilter(statuses=("FAILED",)),
@@ -153,7 +162,7 @@ def test_inputs_and_callbacks_of_a_run(
             InputFilter(custom=(("row_id", "row-7"),)),
             InputFilter(custom=(("list", "leads"),)),
         ):
-            await reader.inputs(UID, chosen, after=b"\x10", limit=50)
+            await reader.inputs(ordered, chosen, after=unplaced_key(b"\x10"), limit=50)
         await reader.callbacks(UID, after_seq=100, limit=50)
         await reader.seqs(UID, "key-7")
         await reader.fields([UID])

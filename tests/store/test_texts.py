@@ -11,7 +11,7 @@ import pytest
 from app.model import Outcome
 from app.store.database import Work
 from app.store.protocol import Store
-from app.store.views import InputFilter, RunFilter
+from app.store.views import InputFilter, RunFilter, RunSnapshot
 from tests.callbacks import encoded, sent
 from tests.databases import postgres
 from tests.project.test_merge import expected_results
@@ -90,7 +90,9 @@ def test_values_of_custom_data_are_found(
     project(work)
     for path, value in (("path", text), (text, "value")):
         found = runner.run(
-            store.reader.inputs("run-1", InputFilter(custom=((path, value),)), after=b"", limit=9)
+            store.reader.inputs(
+                RunSnapshot("run-1", 9), InputFilter(custom=((path, value),)), after=b"", limit=9
+            )
         )
         assert [json.loads(one.custom_data) for one in found] == [{path: value}]
         chosen = RunFilter(custom=((path, value),))
@@ -121,7 +123,7 @@ async def nothing_is_found(store: Store, text: str) -> None:
         InputFilter(statuses=(text,)),
         InputFilter(custom=((text, text), ("path", text))),
     ):
-        assert await reader.inputs("run-1", inputs, after=b"", limit=9) == []
+        assert await reader.inputs(RunSnapshot("run-1", 9), inputs, after=b"", limit=9) == []
     for runs in (
         RunFilter(run_uids=(text,)),
         RunFilter(status=text),
@@ -147,7 +149,7 @@ def test_all_that_is_looked_up_by_may_be_as_long_as_it_gets(
     runner.run(store.append([arrival_of(body)]))
     project(work)
     chosen = InputFilter(error_label=label, custom=((path, value), ("p", value)))
-    (found,) = runner.run(store.reader.inputs(run, chosen, after=b"", limit=9))
+    (found,) = runner.run(store.reader.inputs(RunSnapshot(run, 9), chosen, after=b"", limit=9))
     assert json.loads(found.error or "null")["label"] == label
     assert runner.run(store.seqs(run, key)) == [1]
 

@@ -4,6 +4,7 @@ Each replica has one connection that appends. A callback that reaches two replic
 same instant meets itself in the primary key; the later one learns that it is a repeat.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -86,6 +87,7 @@ class PostgresLog:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
         self._compressor = segments.compressor()
         self._decompressor = zstandard.ZstdDecompressor()
 
@@ -95,6 +97,11 @@ class PostgresLog:
             await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
 
     async def _fetch(self, sql: str, *values: object) -> Sequence[Row]:
+        """Groups and what goes to quarantine take turns: a connection does one thing at a time."""
+        async with self._turn:
+            return await self._fetched(sql, *values)
+
+    async def _fetched(self, sql: str, *values: object) -> Sequence[Row]:
         connection = self._connection
         try:
             if connection is None or connection.is_closed():
@@ -155,7 +162,7 @@ class PostgresLog:
         entries: list[list[segments.Entry]] = [[] for _ in group.runs]
         for (run, _), place in group.arrivals.items():
             one = arrivals[place]
-            entries[run - 1].append(segments.Entry(one.key, one.received_ms, one.body, None))
+            entries[run - 1].append(segments.entry_of(one, None))
         portions: list[Sequence[segments.Entry]] = []
         columns: tuple[list[int], ...] = ([], [], [], [])
         for run, of_run in enumerate(entries, 1):
@@ -187,7 +194,7 @@ class PostgresLog:
             if conflict in given:  # the same one twice in this group
                 given[place] = _repeat(one)
                 continue
-            entry = segments.Entry(one.key, one.received_ms, one.body, seq)
+            entry = segments.entry_of(one, seq)
             (packed,) = segments.pack([[entry]], self._compressor)
             given[conflict] = _Settled(*conflict, one.received_ms, packed)
         settled = [*given.values()]

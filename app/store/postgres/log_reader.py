@@ -76,6 +76,7 @@ class PostgresLogReader:
                 entry.body,
                 entry.received_ms,
                 entry.conflicts_with,
+                entry.source,
             )
             for place, entry in enumerate(segments.unpack(frame, self._decompressor))
             if place not in repeats

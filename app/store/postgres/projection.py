@@ -12,20 +12,34 @@ from app.crash_points import reach
 from app.model import RunId
 from app.store.derived import (
     CALLBACK_COLUMNS,
+    EDGES_CALLBACK_COLUMNS,
     INPUT_COLUMNS,
     INPUT_ROW_COLUMNS,
+    OUTPUT_PAGE_COLUMNS,
     RUN_ROW_COLUMNS,
+    TOLD_INPUT_COLUMNS,
     callback_values,
     input_row,
     input_values,
     run_row,
     run_values,
+    told_input_values,
 )
 from app.store.postgres.driver import BlockingConnection, Row
-from app.store.rows import CallbackRow, Changes, Claim, InputRow, RunRow
+from app.store.rows import (
+    CallbackRow,
+    Changes,
+    Claim,
+    EdgesCallbackRow,
+    InputRow,
+    OutputPage,
+    RunRow,
+)
 
 LEASE_S = 10
 """How long a run waits for another worker when the one that had it died."""
+
+_DIGESTS_AT_ONCE = 20_000
 
 _ENROL = """
     INSERT INTO projections (run_uid)
@@ -101,6 +115,41 @@ class PostgresProjection:
         """Those of these inputs of a run that are known."""
         return self._inputs("input_key = ANY($2::bytea[])", run, list(input_keys))
 
+    def aliased(self, run: RunId, alias_keys: Collection[bytes]) -> Iterable[InputRow]:
+        """The inputs of a run with one of these alias keys."""
+        condition = "alias_key IS NOT NULL AND alias_key = ANY($2::bytea[])"
+        return self._inputs(condition, run, list(alias_keys))
+
+    def edges_callbacks(self, run: RunId, uids: Sequence[str]) -> Iterable[EdgesCallbackRow]:
+        """Those of these records of Edges' callbacks that are known."""
+        if not uids:
+            return ()
+        rows = self._connection.fetch(
+            f"SELECT {EDGES_CALLBACK_COLUMNS} FROM edges_callbacks"
+            " WHERE run_uid = $1 AND uid = ANY($2::text[])",
+            run.uid,
+            list(uids),
+        )
+        return [EdgesCallbackRow(*row) for row in rows]
+
+    def with_keys(self, run: RunId, keys: Sequence[str]) -> Iterable[CallbackRow]:
+        """The callbacks of a run with one of these keys; reads all of the run's."""
+        rows = self._connection.fetch(
+            f"SELECT {CALLBACK_COLUMNS} FROM callbacks"
+            " WHERE run_uid = $1 AND callback_key = ANY($2::text[])",
+            run.uid,
+            list(keys),
+        )
+        return [CallbackRow(*row) for row in rows]
+
+    def output_pages(self, run: RunId, *, counted_only: bool) -> Iterable[OutputPage]:
+        """The pages of `/outputs` of a run; or only those of which any result counts."""
+        which = " AND counted IS NOT NULL" if counted_only else ""
+        rows = self._connection.fetch(
+            f"SELECT {OUTPUT_PAGE_COLUMNS} FROM output_pages WHERE run_uid = $1{which}", run.uid
+        )
+        return [OutputPage(*row) for row in rows]
+
     def with_contents(
         self, run: RunId, wanted: Sequence[tuple[int, bytes]]
     ) -> Iterable[CallbackRow]:
@@ -174,9 +223,10 @@ class PostgresProjection:
             if held == "UPDATE 0":
                 return False
             for change in changes:
-                self._save_run(change)
                 self._save_inputs(change)
                 self._save_callbacks(change)
+                self._save_answers(change)
+                self._save_run(change)
             reach("projection before commit")
         reach("projection after commit")
         if next_seq == claim.before_seq and not self._is_rebuild:
@@ -214,17 +264,30 @@ class PostgresProjection:
     def _save_inputs(self, changes: Changes) -> None:
         run_uid = changes.run.id.uid
         new: list[tuple[Any, ...]] = []
+        new_told: list[tuple[Any, ...]] = []
         known: list[tuple[Any, ...]] = []
+        told: list[tuple[Any, ...]] = []
         for input_no, row in sorted(changes.inputs.items()):
             derived = input_values(row)
             if input_no in changes.new_inputs:
-                new.append((run_uid, input_no, row.input_key, row.input, row.custom_data, *derived))
-            else:
-                known.append((input_no, *derived))
+                values = (run_uid, input_no, row.input_key, row.custom_data, *derived)
+                if row.told is None:
+                    new.append((*values, row.input))
+                else:
+                    new_told.append((*values, *told_input_values(row)))
+                continue
+            known.append((input_no, *derived))
+            if row.told is not None:
+                told.append((input_no, *told_input_values(row)))
         self._connection.copy(
             "inputs",
-            f"run_uid, input_no, input_key, input, custom_data, {INPUT_COLUMNS}",
+            f"run_uid, input_no, input_key, custom_data, {INPUT_COLUMNS}, input",
             new,
+        )
+        self._connection.copy(
+            "inputs",
+            f"run_uid, input_no, input_key, custom_data, {INPUT_COLUMNS}, {TOLD_INPUT_COLUMNS}",
+            new_told,
         )
         if known:
             self._connection.execute(
@@ -236,6 +299,16 @@ class PostgresProjection:
                 run_uid,
                 *map(list, zip(*known, strict=True)),
             )
+        if told:
+            self._connection.execute(
+                f"UPDATE inputs i SET ({TOLD_INPUT_COLUMNS}) = ROW"
+                f" ({', '.join('u.' + name for name in TOLD_INPUT_COLUMNS.split(', '))})"
+                " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[],"
+                f" $7::text[], $8::bigint[]) AS u (input_no, {TOLD_INPUT_COLUMNS})"
+                " WHERE i.run_uid = $1 AND i.input_no = u.input_no",
+                run_uid,
+                *map(list, zip(*told, strict=True)),
+            )
         self._connection.copy(
             "custom_values",
             "run_uid, path, value, input_no",
@@ -244,6 +317,63 @@ class PostgresProjection:
                 for path, value, input_no in sorted(changes.custom_values)
             ],
         )
+
+    def _save_answers(self, changes: Changes) -> None:
+        run, connection = changes.run, self._connection
+        connection.copy(
+            "output_pages",
+            f"run_uid, {OUTPUT_PAGE_COLUMNS}",
+            [(run.id.uid, *page) for page in changes.output_pages],
+        )
+        if changes.edges_callbacks:
+            columns = EDGES_CALLBACK_COLUMNS.split(", ")
+            connection.execute(
+                f"INSERT INTO edges_callbacks (run_uid, {EDGES_CALLBACK_COLUMNS})"
+                " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[],"
+                " $6::integer[], $7::text[], $8::bigint[], $9::bigint[], $10::integer[])"
+                f" ON CONFLICT (run_uid, uid) DO UPDATE SET ({EDGES_CALLBACK_COLUMNS})"
+                f" = ROW ({', '.join('excluded.' + name for name in columns)})",
+                run.id.uid,
+                *map(list, zip(*changes.edges_callbacks.values(), strict=True)),
+            )
+        if changes.are_inputs_placed and run.told is not None:
+            placed = connection.execute(
+                "UPDATE inputs SET place = (told::jsonb->>1)::bigint WHERE run_uid = $1"
+                " AND told IS NOT NULL AND place IS DISTINCT FROM (told::jsonb->>1)::bigint",
+                run.id.uid,
+            )
+            run.told.order_no += placed != "UPDATE 0"
+        if changes.recount is not None:
+            recounted = changes.recount(
+                self.output_pages(run.id, counted_only=False), self._counted_digests(run.id)
+            )
+            connection.execute(
+                "UPDATE output_pages SET counted = NULL WHERE run_uid = $1 AND counted IS NOT NULL",
+                run.id.uid,
+            )
+            connection.execute(
+                "UPDATE output_pages p SET counted = u.counted"
+                " FROM unnest($2::text[], $3::integer[], $4::bytea[])"
+                " AS u (walk_uid, page, counted)"
+                " WHERE p.run_uid = $1 AND p.walk_uid = u.walk_uid AND p.page = u.page",
+                run.id.uid,
+                [walk_uid for walk_uid, _ in recounted.counted],
+                [page for _, page in recounted.counted],
+                list(recounted.counted.values()),
+            )
+
+    def _counted_digests(self, run: RunId) -> Iterable[bytes]:
+        """In portions, since a run may have millions of results."""
+        after = 0
+        while rows := self._connection.fetch(
+            "SELECT seq, digests FROM callbacks WHERE run_uid = $1 AND seq > $2"
+            " AND content IS NOT NULL AND lost_to IS NULL ORDER BY seq LIMIT $3",
+            run.uid,
+            after,
+            _DIGESTS_AT_ONCE,
+        ):
+            yield from (digests for _, digests in rows)
+            after = rows[-1][0]
 
     def _save_callbacks(self, changes: Changes) -> None:
         run_uid = changes.run.id.uid

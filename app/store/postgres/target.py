@@ -198,6 +198,7 @@ class PostgresTarget(PostgresReadBack):
                 one.received_ms,
                 one.body,
                 None if one.conflicts_with is None else firsts[one.key],
+                one.source,
             )
             for one in callbacks
         ]

@@ -11,7 +11,16 @@ from app.store.postgres.migrations import PACKAGE
 from app.store.postgres.projection import PostgresProjection
 from app.store.protocol import NoLogError
 
-_PROJECTION_TABLES = ("projections", "runs", "callbacks", "inputs", "custom_values", "fields")
+_PROJECTION_TABLES = (
+    "projections",
+    "runs",
+    "callbacks",
+    "inputs",
+    "custom_values",
+    "fields",
+    "output_pages",
+    "edges_callbacks",
+)
 
 
 @contextmanager

@@ -162,7 +162,7 @@ class SqliteLogWriter:
             arrival = arrivals[place]
             fresh[key] = arrival
             seqs[key] = first_seq + len(entries)
-            entries.append(segments.Entry(key, arrival.received_ms, arrival.body, None))
+            entries.append(segments.entry_of(arrival, None))
         if repeats:
             repeats.sort()  # conflicts are logged in the order of their arrival
             repeated = [(place, arrivals[place], seqs[arrivals[place].key]) for place in repeats]
@@ -200,7 +200,7 @@ class SqliteLogWriter:
                 (run_no, arrival.key, digest(comparable(arrival.body)), first_seq + len(entries)),
             ).rowcount
             if is_new:
-                entries.append(segments.Entry(arrival.key, arrival.received_ms, arrival.body, seq))
+                entries.append(segments.entry_of(arrival, seq))
             else:
                 duplicates += 1
         if duplicates:

@@ -12,16 +12,28 @@ from app.crash_points import reach
 from app.model import RunId
 from app.store.derived import (
     CALLBACK_COLUMNS,
+    EDGES_CALLBACK_COLUMNS,
     INPUT_COLUMNS,
     INPUT_ROW_COLUMNS,
+    OUTPUT_PAGE_COLUMNS,
     RUN_ROW_COLUMNS,
+    TOLD_INPUT_COLUMNS,
     callback_values,
     input_row,
     input_values,
     run_row,
     run_values,
+    told_input_values,
 )
-from app.store.rows import CallbackRow, Changes, Claim, InputRow, RunRow
+from app.store.rows import (
+    CallbackRow,
+    Changes,
+    Claim,
+    EdgesCallbackRow,
+    InputRow,
+    OutputPage,
+    RunRow,
+)
 from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.migrations import migrate
 
@@ -33,12 +45,14 @@ _PARAMETERS_MAX = 500
 
 # Named, since the planner would rather scan the run than take many values to an index.
 _BY_SEQ = "NOT INDEXED WHERE run_no = ? AND seq"
+_BY_CALLBACK_KEY = "NOT INDEXED WHERE run_no = ? AND callback_key"
 _BY_CONFLICT = (
     "INDEXED BY callbacks_in_conflict WHERE run_no = ? AND conflicts_with NOTNULL"
     " AND conflicts_with"
 )
 _BY_NUMBER = "NOT INDEXED WHERE run_no = ? AND input_no"
 _BY_KEY = "INDEXED BY inputs_by_key WHERE run_no = ? AND input_key"
+_BY_ALIAS = "INDEXED BY inputs_by_alias WHERE run_no = ? AND alias_key NOTNULL AND alias_key"
 
 
 class SqliteProjection:
@@ -75,6 +89,32 @@ class SqliteProjection:
         """Those of these inputs of a run that are known."""
         return self._inputs(run, _BY_KEY, list(input_keys))
 
+    def aliased(self, run: RunId, alias_keys: Collection[bytes]) -> Iterable[InputRow]:
+        """The inputs of a run with one of these alias keys."""
+        return self._inputs(run, _BY_ALIAS, list(alias_keys))
+
+    def edges_callbacks(self, run: RunId, uids: Sequence[str]) -> Iterable[EdgesCallbackRow]:
+        """Those of these records of Edges' callbacks that are known."""
+        for portion in _portions(uids):
+            for row in self._connection.execute(
+                f"SELECT {EDGES_CALLBACK_COLUMNS} FROM edges_callbacks"
+                f" WHERE run_no = ? AND uid IN ({_marks(portion)})",
+                (run.no, *portion),
+            ):
+                yield EdgesCallbackRow(*row)
+
+    def with_keys(self, run: RunId, keys: Sequence[str]) -> Iterable[CallbackRow]:
+        """The callbacks of a run with one of these keys; reads all of the run's."""
+        return self._callbacks(run, _BY_CALLBACK_KEY, keys)
+
+    def output_pages(self, run: RunId, *, counted_only: bool) -> Iterable[OutputPage]:
+        """The pages of `/outputs` of a run; or only those of which any result counts."""
+        which = " AND counted NOTNULL" if counted_only else ""
+        for row in self._connection.execute(
+            f"SELECT {OUTPUT_PAGE_COLUMNS} FROM output_pages WHERE run_no = ?{which}", (run.no,)
+        ):
+            yield OutputPage(*row)
+
     def with_contents(
         self, run: RunId, wanted: Sequence[tuple[int, bytes]]
     ) -> Iterable[CallbackRow]:
@@ -110,7 +150,7 @@ class SqliteProjection:
         return run_row(run, row) if row else RunRow(run)
 
     def _callbacks(
-        self, run: RunId, condition: str, values: Sequence[bytes | int]
+        self, run: RunId, condition: str, values: Sequence[bytes | int | str]
     ) -> Iterable[CallbackRow]:
         for portion in _portions(values):
             for row in self._connection.execute(
@@ -146,9 +186,10 @@ class SqliteProjection:
                 execute("ROLLBACK")
                 return False
             for change in changes:
-                self._save_run(change)
                 self._save_inputs(change)
                 self._save_callbacks(change)
+                self._save_answers(change)
+                self._save_run(change)
             execute("UPDATE progress SET next_seq = ?", (next_seq,))
             reach("projection before commit")
             execute("COMMIT")
@@ -175,17 +216,29 @@ class SqliteProjection:
 
     def _save_inputs(self, changes: Changes) -> None:
         run_no = changes.run.id.no
-        new, known = [], []
+        new, new_told, known, told = [], [], [], []
         for input_no, row in sorted(changes.inputs.items()):
             derived = input_values(row)
             if input_no in changes.new_inputs:
-                new.append((run_no, input_no, row.input_key, row.input, row.custom_data, *derived))
-            else:
-                known.append((*derived, run_no, input_no))
+                values = (run_no, input_no, row.input_key, row.custom_data, *derived)
+                if row.told is None:
+                    new.append((*values, row.input))
+                else:
+                    new_told.append((*values, *told_input_values(row)))
+                continue
+            known.append((*derived, run_no, input_no))
+            if row.told is not None:
+                told.append((*told_input_values(row), run_no, input_no))
         self._connection.executemany(
-            f"INSERT INTO inputs (run_no, input_no, input_key, input, custom_data, {INPUT_COLUMNS})"
+            f"INSERT INTO inputs (run_no, input_no, input_key, custom_data, {INPUT_COLUMNS}, input)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             new,
+        )
+        self._connection.executemany(
+            "INSERT INTO inputs (run_no, input_no, input_key, custom_data,"
+            f" {INPUT_COLUMNS}, {TOLD_INPUT_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            new_told,
         )
         self._connection.executemany(
             f"UPDATE inputs SET ({INPUT_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?)"
@@ -193,10 +246,55 @@ class SqliteProjection:
             known,
         )
         self._connection.executemany(
+            f"UPDATE inputs SET ({TOLD_INPUT_COLUMNS}) = (?, ?, ?, ?, ?, ?)"
+            " WHERE run_no = ? AND input_no = ?",
+            told,
+        )
+        self._connection.executemany(
             "INSERT OR IGNORE INTO custom_values (run_no, path, value, input_no)"
             " VALUES (?, ?, ?, ?)",
             sorted((run_no, *value) for value in changes.custom_values),
         )
+
+    def _save_answers(self, changes: Changes) -> None:
+        run, execute = changes.run, self._connection.execute
+        self._connection.executemany(
+            f"INSERT INTO output_pages (run_no, {OUTPUT_PAGE_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(run.id.no, *page) for page in changes.output_pages],
+        )
+        self._connection.executemany(
+            f"INSERT OR REPLACE INTO edges_callbacks (run_no, {EDGES_CALLBACK_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(run.id.no, *row) for row in changes.edges_callbacks.values()],
+        )
+        if changes.are_inputs_placed and run.told is not None:
+            placed = execute(
+                "UPDATE inputs SET place = told->>1 WHERE run_no = ? AND told NOTNULL"
+                " AND place IS NOT told->>1",
+                (run.id.no,),
+            ).rowcount
+            run.told.order_no += bool(placed)
+        if changes.recount is not None:
+            recounted = changes.recount(
+                self.output_pages(run.id, counted_only=False), self._counted_digests(run.id)
+            )
+            execute(
+                "UPDATE output_pages SET counted = NULL WHERE run_no = ? AND counted NOTNULL",
+                (run.id.no,),
+            )
+            self._connection.executemany(
+                "UPDATE output_pages SET counted = ?"
+                " WHERE run_no = ? AND walk_uid = ? AND page = ?",
+                [(bits, run.id.no, *place) for place, bits in recounted.counted.items()],
+            )
+
+    def _counted_digests(self, run: RunId) -> Iterable[bytes]:
+        for (digests,) in self._connection.execute(
+            "SELECT digests FROM callbacks WHERE run_no = ? AND content NOTNULL AND lost_to ISNULL",
+            (run.no,),
+        ):
+            yield digests
 
     def _save_callbacks(self, changes: Changes) -> None:
         run_no = changes.run.id.no

@@ -1,9 +1,11 @@
 """SQLite as the service holds it: a thread that writes the log, connections that read."""
 
 import asyncio
+import fcntl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time_ns
+from typing import IO
 
 from app.model import Arrival, Outcome, Quarantined
 from app.store.protocol import StoreUnavailableError
@@ -29,6 +31,7 @@ class SqliteStore:
         self._checkpoint_bytes = checkpoint_bytes
         self._thread = StoreThread("log-writer")
         self._writer: SqliteLogWriter
+        self._lock: IO[bytes]
 
     async def open(self) -> None:
         """Make or migrate both files."""
@@ -42,6 +45,7 @@ class SqliteStore:
             ) from error
 
     def _open(self) -> SqliteLogWriter:
+        self._lock = held_lock(self._log_path)
         writer = SqliteLogWriter(self._log_path, checkpoint_bytes=self._checkpoint_bytes)
         SqliteProjection(self._projection_path).close()
         return writer
@@ -50,6 +54,7 @@ class SqliteStore:
         """Put the files in order."""
         await self.reader.close()
         await self._thread.close(self._writer.close)
+        self._lock.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """One transaction, one fsync."""
@@ -103,3 +108,21 @@ class SqliteStore:
             self._writer.transact,
             lambda connection: schedules.take_turn(connection, name, every_ms, now_ms),
         )
+
+
+def held_lock(log_path: Path) -> IO[bytes]:
+    """The lock of whoever writes this log, for as long as the file is open.
+
+    What the writer keeps in memory of the log must be all of it. Raises
+    StoreUnavailableError if somebody else has it.
+    """
+    path = log_path.with_name(f"{log_path.name}.lock")
+    lock = path.open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StoreUnavailableError(
+            f"another collector has {log_path} open: stop it, or use PostgreSQL for several"
+        ) from error
+    return lock

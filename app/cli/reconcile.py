@@ -1,0 +1,246 @@
+"""`edges-collector reconcile`: compare runs with what Edges has, and fetch what is missing."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from time import time
+from typing import Annotated, Any
+
+import httpx2
+from cyclopts import Parameter
+
+from app.api.runs import run_record
+from app.canonical import allow_deep_nesting
+from app.cli.failures import fail
+from app.cli.progress import Bar, bars
+from app.cli.settings import load_settings
+from app.log.group_commit import GroupCommit
+from app.observe import configure_logging
+from app.project.companion import projecting_beside
+from app.reconcile.errors import EdgesApiError
+from app.reconcile.opened import opened_reconciliation
+from app.reconcile.passing import NotProjectedError, Progress
+from app.reconcile.reconciler import Reconciler
+from app.settings import Settings
+from app.store.database import store_of
+from app.store.protocol import StoreError
+from app.store.reader import Reader
+
+WORKER_NAME = "reconcile"
+AT_ONCE = 4
+"""Runs that are reconciled side by side; they share one budget."""
+
+_POLL_S = 0.2
+_LISTED_AT_ONCE = 500
+
+Record = dict[str, Any]
+Ask = Callable[[str], Awaitable[Record]]
+"""Reconciles a run; the run as the API shows it, with `problem` if that failed."""
+
+
+def reconcile(
+    *runs: Annotated[str, Parameter(name="RUN", help="Uids of runs.")],
+    all_open: Annotated[bool, Parameter(help="All runs that are not complete.")] = False,
+    url: Annotated[
+        str | None,
+        Parameter(
+            env_var="COLLECTOR_URL",
+            help="A running collector, to be asked instead of working on its database.",
+        ),
+    ] = None,
+    api_key: Annotated[
+        str | None, Parameter(env_var="COLLECTOR_API_KEY", help="An API key of that collector.")
+    ] = None,
+    timeout_s: Annotated[float, Parameter(help="How long to wait for each run.")] = 3600.0,
+    as_json: Annotated[bool, Parameter(name="--json", help="A JSON object per run.")] = False,
+) -> None:
+    """Prove that runs are complete, and fetch from Edges what is missing.
+
+    Also collects a run that never called back. Without --url it works on the database that
+    the settings name; on SQLite, stop the collector first. What was learnt is kept however
+    this ends, and the same command goes on from there.
+
+    Exits with 0 if every run is complete, else with 1.
+
+    Example: edges-collector reconcile --all-open
+    """
+    if not runs and not all_open:
+        fail("name the runs, or give --all-open", code=2)
+    configure_logging("warning", None)
+    allow_deep_nesting()
+    with bars() as bar:
+        tell = _Telling(bar)
+        try:
+            if url is not None:
+                done = asyncio.run(_at_server(url, api_key, runs, all_open, timeout_s))
+            else:
+                done = _here(runs, all_open, timeout_s, tell)
+        except StoreError as error:
+            fail(str(error))
+    for record in done:
+        sys.stdout.write((json.dumps(record) if as_json else line(record)) + "\n")
+    if any(record.get("completeness") != "complete" for record in done):
+        sys.exit(1)
+
+
+def line(record: Record) -> str:
+    """A run as a sentence."""
+    where = f"run {record['run_uid']}"
+    if problem := record.get("problem"):
+        return f"{where} failed: {problem}"
+    counts, missing = record["counts"], record["missing"] or {}
+    expected = counts["expected_results"]
+    parts = [
+        f"{counts['results']:,} results" + (f" of {expected:,}" if expected is not None else "")
+    ]
+    if missing.get("results"):
+        parts.append(f"{missing['results']:,} missing")
+    if missing.get("surplus_results"):
+        parts.append(f"{missing['surplus_results']:,} more than Edges reports")
+    if missing.get("inputs"):
+        parts.append(f"{missing['inputs']:,} inputs without an end")
+    parts.append(f"{counts['inputs_failed']:,} of {counts['inputs']:,} inputs failed")
+    losses = record["losses"] or {}
+    if losses.get("results") or losses.get("inputs"):
+        parts.append(
+            f"{losses['results']:,} results and {losses['inputs']:,} inputs recovered that no"
+            " callback brought"
+        )
+    return f"{where} ({record['status']}) is {record['completeness']}: {', '.join(parts)}"
+
+
+class _Telling:
+    """A bar for each list that is read."""
+
+    def __init__(self, bar: Callable[[str], Bar]) -> None:
+        self._new_bar = bar
+        self._bars: dict[tuple[str, str], Bar] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        key = (progress.run_uid, progress.doing)
+        if key not in self._bars:
+            self._bars[key] = self._new_bar(f"{progress.doing} {progress.run_uid[:8]}")
+        self._bars[key](progress.rows, progress.rows)
+
+
+# ------------------------------------------------------------------ on the database
+
+
+def _here(
+    runs: Sequence[str], all_open: bool, timeout_s: float, tell: Callable[[Progress], None]
+) -> list[Record]:
+    settings = load_settings()
+    if settings.edges_api_key is None:
+        fail("set COLLECTOR_EDGES_API_KEY: without it Edges cannot be asked", code=2)
+
+    async def reconciling() -> list[Record]:
+        async with _opened(settings, tell) as (reconciler, reader):
+            uids = [*runs, *(await _unproven(reader) if all_open else ())]
+
+            async def one(run_uid: str) -> Record:
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        run = await reconciler.reconcile(run_uid)
+                except (EdgesApiError, NotProjectedError, TimeoutError) as error:
+                    problem = str(error) or f"not done within {timeout_s:.0f} s"
+                    return {"run_uid": run_uid, "problem": problem}
+                return run_record(run) if run else {"run_uid": run_uid, "problem": "unknown"}
+
+            return await _each(uids, one)
+
+    return asyncio.run(reconciling())
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, tell: Callable[[Progress], None]
+) -> AsyncIterator[tuple[Reconciler, Reader]]:
+    store = store_of(settings, on_news=lambda: None)
+    await store.open()
+    commits = GroupCommit(store.append)
+    commits.start()
+    try:
+        with projecting_beside(settings, WORKER_NAME):
+            async with opened_reconciliation(
+                settings, store, commits.submit, on_progress=tell
+            ) as edges:
+                if edges is None:
+                    raise StoreError("there is no key of the Edges API")
+                yield edges.reconciler, store.reader
+    finally:
+        await commits.stop()
+        await store.close()
+
+
+async def _unproven(reader: Reader) -> list[str]:
+    found: list[str] = []
+    while runs := await reader.unproven_runs(
+        after_uid=found[-1] if found else "", limit=_LISTED_AT_ONCE
+    ):
+        found += [run.run_uid for run in runs]
+    return found
+
+
+async def _each(uids: Sequence[str], ask: Ask) -> list[Record]:
+    """Each run once, a few at a time; in the order given."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(run_uid: str) -> Record:
+        async with free:
+            return await ask(run_uid)
+
+    return list(await asyncio.gather(*(one(uid) for uid in dict.fromkeys(uids))))
+
+
+# ---------------------------------------------------------------------- at a server
+
+
+async def _at_server(
+    url: str, api_key: str | None, runs: Sequence[str], all_open: bool, timeout_s: float
+) -> list[Record]:
+    if api_key is None:
+        fail("give --api-key, or set COLLECTOR_API_KEY", code=2)
+    headers = {"Authorization": f"Bearer {api_key}"}
+    async with httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
+        try:
+            uids = [*runs, *(await _listed(http) if all_open else ())]
+            return await _each(uids, lambda run_uid: _ask(http, run_uid, timeout_s))
+        except httpx2.HTTPError as error:
+            fail(f"the collector at {url} cannot be asked: {error}")
+
+
+async def _listed(http: httpx2.AsyncClient) -> list[str]:
+    """Runs that are not complete."""
+    found: list[str] = []
+    for completeness in ("open", "unverified", "incomplete"):
+        cursor: dict[str, str] = {}
+        while True:
+            asked = {"completeness": completeness, "limit": "500", **cursor}
+            page = (await http.get("/api/v1/runs", params=asked)).raise_for_status().json()
+            found += [run["run_uid"] for run in page["data"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+    return found
+
+
+async def _ask(http: httpx2.AsyncClient, run_uid: str, timeout_s: float) -> Record:
+    """Ask for a run, and wait until it was looked at."""
+    asked_s = time()
+    path = f"/api/v1/runs/{run_uid}"
+    answer = await http.post(f"{path}/reconcile")
+    if not answer.is_success:
+        return {"run_uid": run_uid, "problem": answer.json()["detail"]}
+    asked = answer.json()
+    while time() - asked_s < timeout_s:
+        answer = await http.get(path)
+        record: Record = answer.json() if answer.is_success else {}
+        state = record.get("reconciliation") or {"problem": None, "is_over": False}
+        if state["problem"]:
+            return {**record, "problem": state["problem"]}
+        if state["is_over"] and state["checked_at"] >= asked["asked_at"]:
+            return record
+        await asyncio.sleep(_POLL_S)
+    return {"run_uid": run_uid, "problem": f"not done within {timeout_s:.0f} s"}

@@ -1,0 +1,211 @@
+"""The inputs of one run while a batch is merged: found by what names them, and counted.
+
+A callback's input is known by what the callback carries: its input and its custom_data.
+Edges' list of inputs gives each a uid, so that two inputs may be equal in both. Of such
+twins the first in the list has the row that callbacks find; the others have their own.
+A callback may name no input, only its custom_data: it belongs to the first input with it.
+"""
+
+from typing import Any
+
+from app.canonical import Json, canonical, digest, parse
+from app.fields import field_names, lookup_values
+from app.model import ENDED_INPUT_STATUSES, input_status
+from app.project.answers import InputTold
+from app.project.reading import Reading
+from app.store.rows import NO_INPUT, Changes, InputRow, Known
+from app.told import ToldInput
+
+_FAILED = frozenset({"FAILED", "BLOCKED", "STOPPED"})
+_SPOKEN = ENDED_INPUT_STATUSES - {"STOPPED"}
+"""Ends of an input of which a callback tells."""
+
+
+def twin_key(key: bytes, uid: str) -> bytes:
+    """The input key of an input that equals one before it in the list of inputs."""
+    return digest(key + uid.encode())
+
+
+class Inputs:
+    """Inputs by key, and what changes of them."""
+
+    def __init__(self, known: Known, changes: Changes) -> None:
+        self._changes = changes
+        self._by_key = known.inputs
+        self._by_alias = {
+            alias: min(rows, key=_order) for alias, rows in known.aliased.items() if rows
+        }
+        self._by_no = {row.input_no: row for row in known.inputs.values()}
+        self._by_no |= {row.input_no: row for row in self._by_alias.values()}
+        self._shapes: set[tuple[str, tuple[str, ...]]] = set()
+
+    def find(self, key: bytes) -> InputRow | None:
+        """The row of a callback's input."""
+        return self._by_key.get(key) or self._by_alias.get(key)
+
+    def numbered(self, input_no: int) -> InputRow | None:
+        """The row with this number, if it is known here."""
+        return self._by_no.get(input_no)
+
+    def remember(self, row: InputRow) -> InputRow:
+        """Know a stored row; the one object for it."""
+        row = self._by_key.setdefault(row.input_key, row)
+        self._by_no[row.input_no] = row
+        return row
+
+    def see_fields(self, section: str, names: tuple[str, ...]) -> None:
+        """Most results have the fields of those before them: look at each shape once."""
+        if (section, names) not in self._shapes:
+            self._shapes.add((section, names))
+            self._changes.fields.update([(section, name) for name in names])
+
+    # ------------------------------------------------------------ by callbacks
+
+    def show(self, reading: Reading) -> InputRow:
+        """Note what a callback says of its input; the input's row."""
+        received_ms = reading.logged.received_ms
+        row = self.find(reading.input_key)
+        if row is None:
+            row = self._new(
+                reading.input_key,
+                reading.input,
+                reading.custom_data,
+                reading.input_json,
+                reading.custom_json,
+            )
+        else:
+            self._tally(row, -1)
+        row.statuses.add(reading.input_status)
+        if reading.error is not None and (
+            row.error is None or canonical(reading.error) < canonical(row.error)
+        ):
+            row.error = reading.error
+        row.first_received_ms = min(row.first_received_ms or received_ms, received_ms)
+        row.last_received_ms = max(row.last_received_ms, received_ms)
+        self._tally(row, 1)
+        self._changes.inputs[row.input_no] = row
+        return row
+
+    # ------------------------------------------------------------ by Edges' list
+
+    def tell(self, item: InputTold) -> None:
+        """Note what Edges' list says of an input."""
+        row = self._row_of(item)
+        if row is None:
+            row = self._new(
+                item.key, item.input, item.custom_data, item.input_json, item.custom_json
+            )
+            row.alias_key = item.alias_key if item.alias_key not in (NO_INPUT, item.key) else None
+            if row.alias_key is not None:
+                self._by_alias.setdefault(row.alias_key, row)
+        else:
+            self._tally(row, -1)
+        if row.told is None or _is_newer(item.told, row.told):
+            row.told, row.input_uid = item.told, item.uid
+        if row.input == "null" and item.input is not None:
+            row.input = item.input_json.decode()
+            self.see_fields("input", names_of(item.input))
+        self._tally(row, 1)
+        self._changes.inputs[row.input_no] = row
+
+    def _row_of(self, item: InputTold) -> InputRow | None:
+        """The row that is to hold what was told; None if it is to be a new one under its key."""
+        twin = self._by_key.get(twin_key(item.key, item.uid))
+        if twin is not None:
+            return twin
+        exact = self._by_key.get(item.key)
+        vague = self._by_key.get(item.alias_key) if item.alias_key != NO_INPUT else None
+        for row in (exact, vague):
+            if row is not None and row.input_uid in (None, item.uid):
+                return row
+        if exact is not None:
+            return self._beside(exact, item, twin_key(item.key, item.uid))
+        if vague is not None and (item.told.place, item.uid) < _order(vague):
+            self._move(vague, vague.input_key, is_vague=True)
+            vague.input = "null"
+            return vague
+        return None
+
+    def _beside(self, row: InputRow, item: InputTold, key: bytes) -> InputRow:
+        """A row for a twin: whichever stands first in the list has the one callbacks find."""
+        if (item.told.place, item.uid) < _order(row):
+            self._move(row, row.input_key, is_vague=False)
+            return row
+        return self._new(key, item.input, item.custom_data, item.input_json, item.custom_json)
+
+    def _move(self, row: InputRow, key: bytes, *, is_vague: bool) -> None:
+        """Give what was told of a row to a row of its own; what callbacks showed stays."""
+        uid = row.input_uid or ""
+        given, custom = parse(row.input.encode()), parse(row.custom_data.encode())
+        moved_key = twin_key(key, uid)
+        if is_vague:
+            moved_key = digest(b"[%b,%b]" % (row.input.encode(), row.custom_data.encode()))
+        self._tally(row, -1)
+        moved = self._new(moved_key, given, custom, row.input.encode(), row.custom_data.encode())
+        moved.told, moved.input_uid, row.told, row.input_uid = row.told, row.input_uid, None, None
+        self._tally(moved, 1)
+        self._tally(row, 1)
+
+    def _new(
+        self,
+        key: bytes,
+        given: Json,
+        custom_data: Json,
+        input_json: bytes,
+        custom_json: bytes,
+    ) -> InputRow:
+        changes = self._changes
+        changes.run.inputs += 1
+        row = InputRow(changes.run.inputs, key, input_json.decode(), custom_json.decode())
+        self._by_key[key] = self._by_no[row.input_no] = row
+        changes.new_inputs.add(row.input_no)
+        changes.inputs[row.input_no] = row
+        changes.custom_values += [
+            (path, value, row.input_no) for path, value in lookup_values(custom_data)
+        ]
+        self.see_fields("input", names_of(given))
+        self.see_fields("custom_data", names_of(custom_data))
+        return row
+
+    # ------------------------------------------------------------------ counts
+
+    def _tally(self, row: InputRow, change: int) -> None:
+        """Add the row to the run's counts, or take it out before it changes."""
+        run, told = self._changes.run, row.told
+        if told is None:
+            if not row.statuses:
+                return
+            status = input_status(row.statuses)
+        else:
+            status = row.status
+            if run.told is not None:
+                run.told.inputs += change
+                if status not in ENDED_INPUT_STATUSES:
+                    run.told.pending += change
+                if told.status in _SPOKEN and not row.statuses:
+                    run.told.unheard += change
+        if status == "SUCCEEDED":
+            run.inputs_succeeded += change
+        elif status in _FAILED:
+            run.inputs_failed += change
+
+
+def _order(row: InputRow) -> tuple[int, str]:
+    """Where an input stands in Edges' list; of equal places, by uid."""
+    return (row.told.place if row.told else -1, row.input_uid or "")
+
+
+def _is_newer(told: ToldInput, known: ToldInput) -> bool:
+    """Of two tellings at the same time, any choice would do that arrival does not decide."""
+    return (told.told_ms, _text(told)) >= (known.told_ms, _text(known))
+
+
+def _text(told: ToldInput) -> tuple[str, int, int]:
+    return (told.status or "", told.output_count or 0, told.place)
+
+
+def names_of(value: Any) -> tuple[str, ...]:
+    """The field names of an input or custom_data."""
+    if isinstance(value, dict):
+        return field_names(value)
+    return () if value is None else ("value",)

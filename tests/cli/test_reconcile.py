@@ -1,0 +1,85 @@
+"""`edges-collector reconcile`: on a database, and at a running server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.collector_process import ADMIN_KEY, CollectorProcess
+from tests.conftest import sqlite_only
+from tests.edges_process import EdgesProcess, simulated_edges
+
+Start = Callable[..., CollectorProcess]
+
+
+@pytest.fixture(scope="module")
+def edges() -> Iterator[EdgesProcess]:
+    with simulated_edges(seed=9, results_per_input=(1, 4), page_size=2, failed_share=0.2) as one:
+        yield one
+
+
+def reconcile(
+    env: Mapping[str, str], *arguments: str, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "app", "reconcile", *arguments]
+    kept = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**kept, **env}
+    )
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[Any]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_on_a_database_runs_are_collected_proven_or_said_to_lack_something(
+    database: Mapping[str, str], edges: EdgesProcess
+) -> None:
+    env = {**database, **edges.env}
+    never = edges.launch(10, None)
+    lacking = edges.launch(10, None, withheld_share=0.3)
+    withheld = edges.settle(lacking)["results_withheld"]
+    edges.settle(never)
+    (record,) = records(reconcile(env, never, "--json"))
+    assert record["completeness"] == "complete"
+    assert record["counts"]["results"] == edges.truth(never)["results_total"]
+    said = reconcile(env, lacking, code=1).stdout
+    assert f"is incomplete: {edges.results(lacking).total()} results of" in said
+    assert f"{withheld} missing" in said
+    again = records(reconcile(env, "--all-open", "--json", code=1))
+    assert [one["run_uid"] for one in again] == [lacking]
+    (unknown,) = records(reconcile(env, "no-such-run", "--json", code=1))
+    assert "no-such-run" in unknown["problem"]
+
+
+def test_at_a_server_it_waits_until_the_run_was_looked_at(
+    start_collector: Start, edges: EdgesProcess
+) -> None:
+    collector = start_collector(env=edges.env)
+    run_uid = edges.launch(10, None)
+    edges.settle(run_uid)
+    at_server = {"COLLECTOR_URL": collector.base_url, "COLLECTOR_API_KEY": ADMIN_KEY}
+    assert f"run {run_uid}" in reconcile(at_server, run_uid).stdout
+    (record,) = records(reconcile(at_server, run_uid, "--json"))
+    assert record["completeness"] == "complete"
+    assert records(reconcile(at_server, "--all-open", "--json")) == []
+    (unknown,) = records(reconcile(at_server, "no-such-run", "--json", code=1))
+    assert "no-such-run" in unknown["problem"]
+
+
+@sqlite_only
+def test_it_says_how_it_is_called(
+    database: Mapping[str, str], start_collector: Start, edges: EdgesProcess
+) -> None:
+    start_collector()
+    assert "--all-open" in reconcile(database, code=2).stderr
+    assert "COLLECTOR_EDGES_API_KEY" in reconcile(database, "some-run", code=2).stderr
+    busy = reconcile({**database, **edges.env}, "some-run", code=1).stderr
+    assert "another collector has" in busy
+    assert "Example" in reconcile({}, "--help").stdout
