@@ -127,6 +127,12 @@ class Told(msgspec.Struct, omit_defaults=True):
         """When an act was last asked for; 0 if it never was."""
         return max((act.told_ms for act in self.acts if act.name == name), default=0)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether Edges, when it was last asked, did not know the run any more."""
+        known_ms = self.last.told_ms if self.last else 0
+        return self.latest("gone") >= max(known_ms, self.latest("reconcile"), 1)
+
     def walks_of(self, kind: Source) -> list[tuple[str, Walk]]:
         """Walks over one list, oldest first."""
         return sorted((uid, walk) for uid, walk in self.walks.items() if walk.kind == kind)

@@ -30,6 +30,8 @@ LIST_PARAMETERS = (
 DETAILS_MAX = 100
 """Callbacks and inputs that are named in what is missing of a run."""
 
+GONE = "Edges does not know this run any more: it archives runs 90 days after they were made"
+
 
 def run_record(run: RunView) -> Record:
     """A run as the API shows it, but for the details of what is missing."""
@@ -137,15 +139,15 @@ async def _reconciliation(resources: Resources, run: RunView) -> Record | None:
     last = run.told.last if run.told else None
     checked_ms = last.told_ms if last else 0
     asked_ms = run.told.latest("reconcile") if run.told else 0
-    is_gone = run.told is not None and run.told.latest("gone") >= max(checked_ms, asked_ms) > 0
-    problem = due.problem if due else None
+    is_gone = run.told is not None and run.told.is_gone
+    problem = GONE if is_gone else due.problem if due else None
     is_settled = run.completeness == Completeness.COMPLETE or (
         due is not None and (due.due_ms is not None or problem is not None)
     )
     return {
         "checked_at": _time_of(checked_ms or None),
         "next_at": _time_of(due.due_ms if due else None),
-        "is_over": is_gone or problem is not None or (checked_ms >= asked_ms > 0 and is_settled),
+        "is_over": problem is not None or (checked_ms >= asked_ms > 0 and is_settled),
         "problem": problem,
         "generations": len(generations(run.told)) if run.told else 0,
         "output_count_is": _counting(run),

@@ -5,16 +5,15 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from time import time
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx2
 from cyclopts import Parameter
 
 from app.api.runs import run_record
 from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
 from app.cli.progress import Bar, bars
+from app.cli.server import Record, Server, ServerError, Tell
 from app.cli.settings import load_settings
 from app.log.group_commit import GroupCommit
 from app.observe import configure_logging
@@ -32,10 +31,8 @@ WORKER_NAME = "reconcile"
 AT_ONCE = 4
 """Runs that are reconciled side by side; they share one budget."""
 
-_POLL_S = 0.2
 _LISTED_AT_ONCE = 500
 
-Record = dict[str, Any]
 Ask = Callable[[str], Awaitable[Record]]
 """Reconciles a run; the run as the API shows it, with `problem` if that failed."""
 
@@ -74,14 +71,15 @@ def reconcile(
         tell = _Telling(bar)
         try:
             if url is not None:
-                done = asyncio.run(_at_server(url, api_key, runs, all_open, timeout_s))
+                server = _server(url, api_key)
+                done = asyncio.run(_at_server(server, runs, all_open, timeout_s, tell.run))
             else:
                 done = _here(runs, all_open, timeout_s, tell)
-        except StoreError as error:
+        except (StoreError, ServerError) as error:
             fail(str(error))
     for record in done:
         sys.stdout.write((json.dumps(record) if as_json else line(record)) + "\n")
-    if any(record.get("completeness") != "complete" for record in done):
+    if any(record.get("problem") or record["completeness"] != "complete" for record in done):
         sys.exit(1)
 
 
@@ -112,17 +110,27 @@ def line(record: Record) -> str:
 
 
 class _Telling:
-    """A bar for each list that is read."""
+    """A bar for each list that is read, or for each run that a server reads."""
 
     def __init__(self, bar: Callable[[str], Bar]) -> None:
         self._new_bar = bar
         self._bars: dict[tuple[str, str], Bar] = {}
 
     def __call__(self, progress: Progress) -> None:
-        key = (progress.run_uid, progress.doing)
+        self._bar(progress.run_uid, progress.doing)(progress.rows, progress.rows)
+
+    def run(self, record: Record) -> None:
+        """How far a run is that is looked at from afar."""
+        counts = record["counts"]
+        expected = counts["expected_results"]
+        bar = self._bar(record["run_uid"], "results")
+        bar(counts["results"], counts["results"] if expected is None else expected)
+
+    def _bar(self, run_uid: str, doing: str) -> Bar:
+        key = (run_uid, doing)
         if key not in self._bars:
-            self._bars[key] = self._new_bar(f"{progress.doing} {progress.run_uid[:8]}")
-        self._bars[key](progress.rows, progress.rows)
+            self._bars[key] = self._new_bar(f"{doing} {run_uid[:8]}")
+        return self._bars[key]
 
 
 # ------------------------------------------------------------------ on the database
@@ -144,7 +152,7 @@ def _here(
                     async with asyncio.timeout(timeout_s):
                         run = await reconciler.reconcile(run_uid)
                 except (EdgesApiError, NotProjectedError, TimeoutError) as error:
-                    problem = str(error) or f"not done within {timeout_s:.0f} s"
+                    problem = str(error) or f"not done within {timeout_s:g} s"
                     return {"run_uid": run_uid, "problem": problem}
                 return run_record(run) if run else {"run_uid": run_uid, "problem": "unknown"}
 
@@ -197,50 +205,18 @@ async def _each(uids: Sequence[str], ask: Ask) -> list[Record]:
 # ---------------------------------------------------------------------- at a server
 
 
-async def _at_server(
-    url: str, api_key: str | None, runs: Sequence[str], all_open: bool, timeout_s: float
-) -> list[Record]:
+def _server(url: str, api_key: str | None) -> Server:
     if api_key is None:
         fail("give --api-key, or set COLLECTOR_API_KEY", code=2)
-    headers = {"Authorization": f"Bearer {api_key}"}
-    async with httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
-        try:
-            uids = [*runs, *(await _listed(http) if all_open else ())]
-            return await _each(uids, lambda run_uid: _ask(http, run_uid, timeout_s))
-        except httpx2.HTTPError as error:
-            fail(f"the collector at {url} cannot be asked: {error}")
+    try:
+        return Server(url, api_key)
+    except ValueError as error:
+        fail(str(error), code=2)
 
 
-async def _listed(http: httpx2.AsyncClient) -> list[str]:
-    """Runs that are not complete."""
-    found: list[str] = []
-    for completeness in ("open", "unverified", "incomplete"):
-        cursor: dict[str, str] = {}
-        while True:
-            asked = {"completeness": completeness, "limit": "500", **cursor}
-            page = (await http.get("/api/v1/runs", params=asked)).raise_for_status().json()
-            found += [run["run_uid"] for run in page["data"]]
-            if page["next_cursor"] is None:
-                break
-            cursor = {"cursor": page["next_cursor"]}
-    return found
-
-
-async def _ask(http: httpx2.AsyncClient, run_uid: str, timeout_s: float) -> Record:
-    """Ask for a run, and wait until it was looked at."""
-    asked_s = time()
-    path = f"/api/v1/runs/{run_uid}"
-    answer = await http.post(f"{path}/reconcile")
-    if not answer.is_success:
-        return {"run_uid": run_uid, "problem": answer.json()["detail"]}
-    asked = answer.json()
-    while time() - asked_s < timeout_s:
-        answer = await http.get(path)
-        record: Record = answer.json() if answer.is_success else {}
-        state = record.get("reconciliation") or {"problem": None, "is_over": False}
-        if state["problem"]:
-            return {**record, "problem": state["problem"]}
-        if state["is_over"] and state["checked_at"] >= asked["asked_at"]:
-            return record
-        await asyncio.sleep(_POLL_S)
-    return {"run_uid": run_uid, "problem": f"not done within {timeout_s:.0f} s"}
+async def _at_server(
+    server: Server, runs: Sequence[str], all_open: bool, timeout_s: float, tell: Tell
+) -> list[Record]:
+    async with server:
+        uids = [*runs, *(await server.unproven_runs() if all_open else ())]
+        return await _each(uids, lambda run_uid: server.reconcile(run_uid, timeout_s, tell))

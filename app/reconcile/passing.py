@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import time_ns
 from typing import NamedTuple
 
@@ -38,6 +39,9 @@ RESTARTS_MAX = 3
 
 PROJECTED_S = 600.0
 """How long a pass waits for what it logged to be projected."""
+
+ASKED_PROJECTED_S = 2.0
+"""How long somebody who asks for a run waits for that to be projected."""
 
 log = structlog.get_logger("reconcile")
 
@@ -100,6 +104,16 @@ class Pass:
             await self._do(step)
         return await self._projected()
 
+    async def ask(self) -> int:
+        """Log that the run is to be reconciled; when that was. Durable when it returns.
+
+        It waits a little until that is projected, so that whoever looks at the run sees it.
+        """
+        await self._log(Source.ACT, About(act="reconcile"), b"null", at_ms=(asked_ms := now_ms()))
+        with suppress(NotProjectedError):  # it will be
+            await self._projected(ASKED_PROJECTED_S)
+        return asked_ms
+
     async def act(self, name: str) -> None:
         """Pass on `continue`, `resume` or `cancel`, and log the answer."""
         answer = await self._client.act(self._run_uid, name)  # type: ignore[arg-type]
@@ -132,13 +146,13 @@ class Pass:
             self._waits,
         )
 
-    async def _projected(self) -> RunView | None:
+    async def _projected(self, within_s: float = PROJECTED_S) -> RunView | None:
         """The run, with all that this pass logged."""
         if self._logged_key is None:
             return await self._reader.run(self._run_uid)
         seq = (await self._seqs(self._run_uid, self._logged_key))[0]
         pause_s, waited_s = 0.01, 0.0
-        while waited_s < PROJECTED_S:
+        while waited_s < within_s:
             run = await self._reader.run(self._run_uid)
             if run is not None and run.next_seq > seq:
                 return run
@@ -147,7 +161,7 @@ class Pass:
             pause_s = min(pause_s * 1.5, 0.5)
         raise NotProjectedError(
             f"what Edges told of run {self._run_uid} is logged, but was not projected within"
-            f" {PROJECTED_S:.0f} s: see whether the worker runs (/readyz)"
+            f" {within_s:.0f} s: see whether the worker runs (/readyz)"
         )
 
     # ------------------------------------------------------------------ doing
@@ -233,11 +247,17 @@ class Pass:
         )
 
     async def _log(
-        self, source: Source, about: About, answer: bytes, key: str | None = None
+        self,
+        source: Source,
+        about: About,
+        answer: bytes,
+        key: str | None = None,
+        at_ms: int | None = None,
     ) -> None:
         key = key or f"edges:{uuid7()}"
         body = enveloped(about, answer or b"null")
-        await self._log_entry(Arrival(self._run_uid, key, body, now_ms(), source.value))
+        at_ms = now_ms() if at_ms is None else at_ms
+        await self._log_entry(Arrival(self._run_uid, key, body, at_ms, source.value))
         self._logged_key = key
 
 

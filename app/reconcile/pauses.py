@@ -31,10 +31,11 @@ def due_ms(run: RunView, silence_ms: int) -> int | None:
     told = run.told
     asked_ms = told.latest("reconcile") if told else 0
     last = told.last if told else None
+    # A run that is gone never gets another reading, so this is the answer to who asked before.
+    if told is not None and told.is_gone:
+        return None
     if asked_ms and (last is None or last.told_ms < asked_ms):
         return asked_ms
-    if told is not None and told.latest("gone") > (last.told_ms if last else 0):
-        return None
     due: int | None = _open_due_ms(run, last, silence_ms)
     if told is not None and last is not None and last.status in TERMINAL_STATUSES:
         due = _settled_due_ms(run, told, last)

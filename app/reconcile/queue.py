@@ -22,7 +22,8 @@ class Queue(Protocol):
     async def ask(self, due: Mapping[str, int], *, is_forced: bool = False) -> None:
         """Have runs taken at these Unix times in milliseconds, or before, if they are due then.
 
-        A run that failed waits until its pause is over, unless it `is_forced`.
+        A run that failed waits until its pause is over, unless it `is_forced`: then what went
+        wrong before says nothing any more.
         """
 
     async def claim(self, limit: int) -> list[str]:
@@ -53,8 +54,9 @@ class LocalQueue:
             known = self._due.get(run_uid, Due(None, 0, None))
             if known.failures and not is_forced:
                 continue
-            if known.due_ms is None or due_ms < known.due_ms:
-                self._due[run_uid] = known._replace(due_ms=due_ms)
+            earliest_ms = due_ms if known.due_ms is None else min(due_ms, known.due_ms)
+            problem = None if is_forced else known.problem
+            self._due[run_uid] = known._replace(due_ms=earliest_ms, problem=problem)
 
     async def claim(self, limit: int) -> list[str]:
         """Up to `limit` runs that are due now, the longest waiting first."""

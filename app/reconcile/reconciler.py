@@ -97,10 +97,7 @@ class Reconciler:
 
         Durable when it returns.
         """
-        asked_ms = now_ms()
-        body = enveloped(About(act="reconcile"), b"null")
-        key = f"edges:{uuid7()}"
-        await self._log_entry(Arrival(run_uid, key, body, asked_ms, Source.ACT.value))
+        asked_ms = await self._pass(run_uid).ask()
         if self._task is not None:
             self._asked.add(run_uid)
         await self._queue.ask({run_uid: asked_ms}, is_forced=True)
@@ -205,7 +202,7 @@ class Reconciler:
                 next_ms = None if after is None else due_ms(after, self._silence_ms)
             self.problem = None
         except NotFoundError as error:
-            problem = await self._gone(run_uid, error)
+            problem, next_ms = await self._gone(run_uid, error), None
         except (EdgesApiError, StoreError, NotProjectedError) as error:
             problem = str(error)
             next_ms = now_ms() + await self._pause_ms(run_uid, error)

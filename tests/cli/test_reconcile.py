@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.collector_process import ADMIN_KEY, CollectorProcess
-from tests.conftest import sqlite_only
+from tests.collector_process import ADMIN_KEY, CollectorProcess, free_port
+from tests.conftest import postgres_only, sqlite_only
 from tests.edges_process import EdgesProcess, simulated_edges
 
 Start = Callable[..., CollectorProcess]
@@ -66,11 +66,33 @@ def test_at_a_server_it_waits_until_the_run_was_looked_at(
     edges.settle(run_uid)
     at_server = {"COLLECTOR_URL": collector.base_url, "COLLECTOR_API_KEY": ADMIN_KEY}
     assert f"run {run_uid}" in reconcile(at_server, run_uid).stdout
-    (record,) = records(reconcile(at_server, run_uid, "--json"))
-    assert record["completeness"] == "complete"
     assert records(reconcile(at_server, "--all-open", "--json")) == []
     (unknown,) = records(reconcile(at_server, "no-such-run", "--json", code=1))
     assert "no-such-run" in unknown["problem"]
+    # What went wrong before is no answer to who asks now.
+    edges.change(error_share_5xx=1.0)
+    assert "HTTP 50" in reconcile(at_server, run_uid, code=1).stdout
+    edges.change(error_share_5xx=0.0)
+    (record,) = records(reconcile(at_server, run_uid, "--json"))
+    assert record["completeness"] == "complete"
+
+
+@postgres_only
+def test_on_a_database_that_a_server_has_both_go_on(
+    database: Mapping[str, str], start_collector: Start, edges: EdgesProcess
+) -> None:
+    collector = start_collector(env=edges.env)
+    run_uid = edges.launch(10, collector, drop_share=0.5)
+    edges.settle(run_uid)
+    (record,) = records(reconcile({**database, **edges.env}, run_uid, "--json"))
+    assert record["completeness"] == "complete"
+    assert collector.get(f"runs/{run_uid}")["counts"] == record["counts"]
+
+
+def test_what_is_no_collector_is_said_to_be_none() -> None:
+    nobody = {"COLLECTOR_URL": f"http://127.0.0.1:{free_port()}", "COLLECTOR_API_KEY": ADMIN_KEY}
+    assert "no collector answers" in reconcile(nobody, "some-run", code=1).stderr
+    assert "no URL" in reconcile({**nobody, "COLLECTOR_URL": "http://[::"}, "r", code=2).stderr
 
 
 @sqlite_only

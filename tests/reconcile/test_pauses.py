@@ -66,6 +66,10 @@ def test_nothing_is_asked_of_what_edges_has_archived() -> None:
     assert due_ms(run(gone, completeness="incomplete"), SILENCE) is None
     old = run(ended(NOW), completeness="incomplete", first_received_ms=NOW - RETENTION_MS)
     assert due_ms(old, SILENCE) is None
+    gone.add_act(Act(NOW + 2, "reconcile"))
+    assert due_ms(run(gone, completeness="incomplete"), SILENCE) == NOW + 2
+    gone.add_act(Act(NOW + 3, "gone"))
+    assert due_ms(run(gone, completeness="incomplete"), SILENCE) is None
     asked = ended(NOW)
     asked.add_act(Act(NOW + 5, "reconcile"))
     assert due_ms(run(asked, completeness="complete"), SILENCE) == NOW + 5

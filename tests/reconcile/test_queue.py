@@ -93,6 +93,9 @@ def test_a_run_that_failed_waits_unless_somebody_insists(kind: str) -> None:
         await queue.ask({"a": now_ms() - 1})
         assert await queue.claim(1) == []
         await queue.ask({"a": now_ms() - 1}, is_forced=True)
+        asked = await queue.state("a")
+        assert asked is not None
+        assert asked.problem is None  # it is no answer to who asks now
         assert await queue.claim(1) == ["a"]
         await queue.settle("a", now_ms() + 60_000, None)
         again = await queue.state("a")

@@ -17,8 +17,9 @@ from app.store.rows import Due
 _ASK = """
     INSERT INTO reconciliations AS r (run_uid, due_ms)
     SELECT * FROM unnest($1::text[], $2::bigint[]) AS g (run_uid, due_ms) ORDER BY 1
-    ON CONFLICT (run_uid) DO UPDATE SET due_ms = excluded.due_ms
-    WHERE (r.failures = 0 OR $3) AND (r.due_ms IS NULL OR r.due_ms > excluded.due_ms)
+    ON CONFLICT (run_uid) DO UPDATE SET due_ms = least(r.due_ms, excluded.due_ms),
+        problem = CASE WHEN $3 THEN NULL ELSE r.problem END
+    WHERE $3 OR (r.failures = 0 AND (r.due_ms IS NULL OR r.due_ms > excluded.due_ms))
 """
 _CLAIM = """
     UPDATE reconciliations r
