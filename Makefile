@@ -14,8 +14,6 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
-# Many tests wait for a process: half as many workers again as there are processors.
-WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n + (n + 1) / 2)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ASSETS := deploy/assets
 ASSETS_BUILT := app/api/assets/swagger-ui/.version
@@ -36,7 +34,7 @@ run: $(STAMPS)/package ## run the demo: a simulated Edges, a collector and one r
 	@$(BIN)/edges-collector demo $(ARGS)
 
 test: $(STAMPS)/dev ## run the test suite (ARGS go to pytest)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
 	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \

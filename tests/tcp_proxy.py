@@ -68,8 +68,8 @@ class TcpProxy:
         return None
 
     def _pump(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
-        source.settimeout(None)
         try:
+            source.settimeout(None)
             while data := source.recv(_CHUNK_BYTES):
                 if is_answer and self.cut_next_answers:
                     self.cut_next_answers = False
