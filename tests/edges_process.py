@@ -104,6 +104,17 @@ class EdgesProcess:
         self.http.delete(url)
         return counts
 
+    def budgeted(self) -> Counter[str]:
+        """Statuses of the answers that count in the budget, since they were last counted anew."""
+        lines = self.http.get(f"{self.origin}/_simulator/requests/log").content.splitlines()
+        asked = [one for one in map(orjson.loads, lines) if one["path"].startswith("/v1/runs")]
+        return Counter(str(one["status"]) for one in asked)
+
+    def asked_of(self, run_uid: str) -> list[Json]:
+        """Requests about one run since they were last counted anew, oldest first."""
+        lines = self.http.get(f"{self.origin}/_simulator/requests/log").content.splitlines()
+        return [one for one in map(orjson.loads, lines) if f"/runs/{run_uid}" in one["path"]]
+
     def change(self, **knobs: Any) -> None:
         """Change knobs of the API as a whole."""
         answer = self.http.patch(f"{self.origin}/_simulator/scenario", json=knobs)

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.store.sqlite.store import held_lock
 from tests.collector_process import ADMIN_KEY, CollectorProcess, free_port
 from tests.conftest import postgres_only, sqlite_only
 from tests.edges_process import EdgesProcess, simulated_edges
@@ -46,16 +48,16 @@ def test_on_a_database_runs_are_collected_proven_or_said_to_lack_something(
     lacking = edges.launch(10, None, withheld_share=0.3)
     withheld = edges.settle(lacking)["results_withheld"]
     edges.settle(never)
-    (record,) = records(reconcile(env, never, "--json"))
-    assert record["completeness"] == "complete"
-    assert record["counts"]["results"] == edges.truth(never)["results_total"]
-    said = reconcile(env, lacking, code=1).stdout
-    assert f"is incomplete: {edges.results(lacking).total()} results of" in said
-    assert f"{withheld} missing" in said
-    again = records(reconcile(env, "--all-open", "--json", code=1))
-    assert [one["run_uid"] for one in again] == [lacking]
-    (unknown,) = records(reconcile(env, "no-such-run", "--json", code=1))
-    assert "no-such-run" in unknown["problem"]
+    whole, short = records(reconcile(env, never, lacking, "--json", code=1))
+    assert whole["completeness"] == "complete"
+    assert whole["counts"]["results"] == edges.truth(never)["results_total"]
+    assert (short["completeness"], short["missing"]["results"]) == ("incomplete", withheld)
+    said = reconcile(env, "--all-open", "no-such-run", code=1).stdout.splitlines()
+    assert said[0].startswith("run no-such-run failed: ")
+    assert said[1].startswith(f"run {lacking} (")
+    assert f" is incomplete: {edges.results(lacking).total()} results of" in said[1]
+    assert f"{withheld} missing" in said[1]
+    assert len(said) == 2
 
 
 def test_at_a_server_it_waits_until_the_run_was_looked_at(
@@ -66,15 +68,8 @@ def test_at_a_server_it_waits_until_the_run_was_looked_at(
     edges.settle(run_uid)
     at_server = {"COLLECTOR_URL": collector.base_url, "COLLECTOR_API_KEY": ADMIN_KEY}
     assert f"run {run_uid}" in reconcile(at_server, run_uid).stdout
-    assert records(reconcile(at_server, "--all-open", "--json")) == []
-    (unknown,) = records(reconcile(at_server, "no-such-run", "--json", code=1))
+    (unknown,) = records(reconcile(at_server, "--all-open", "no-such-run", "--json", code=1))
     assert "no-such-run" in unknown["problem"]
-    # What went wrong before is no answer to who asks now.
-    edges.change(error_share_5xx=1.0)
-    assert "HTTP 50" in reconcile(at_server, run_uid, code=1).stdout
-    edges.change(error_share_5xx=0.0)
-    (record,) = records(reconcile(at_server, run_uid, "--json"))
-    assert record["completeness"] == "complete"
 
 
 @postgres_only
@@ -87,6 +82,13 @@ def test_on_a_database_that_a_server_has_both_go_on(
     (record,) = records(reconcile({**database, **edges.env}, run_uid, "--json"))
     assert record["completeness"] == "complete"
     assert collector.get(f"runs/{run_uid}")["counts"] == record["counts"]
+    at_server = {"COLLECTOR_URL": collector.base_url, "COLLECTOR_API_KEY": ADMIN_KEY}
+    # What went wrong before is no answer to who asks now.
+    edges.change(error_share_5xx=1.0)
+    assert "HTTP 50" in reconcile(at_server, run_uid, code=1).stdout
+    edges.change(error_share_5xx=0.0)
+    (record,) = records(reconcile(at_server, run_uid, "--json"))
+    assert record["completeness"] == "complete"
 
 
 def test_what_is_no_collector_is_said_to_be_none() -> None:
@@ -96,12 +98,10 @@ def test_what_is_no_collector_is_said_to_be_none() -> None:
 
 
 @sqlite_only
-def test_it_says_how_it_is_called(
-    database: Mapping[str, str], start_collector: Start, edges: EdgesProcess
-) -> None:
-    start_collector()
+def test_it_says_how_it_is_called(database: Mapping[str, str], edges: EdgesProcess) -> None:
     assert "--all-open" in reconcile(database, code=2).stderr
     assert "COLLECTOR_EDGES_API_KEY" in reconcile(database, "some-run", code=2).stderr
-    busy = reconcile({**database, **edges.env}, "some-run", code=1).stderr
+    with held_lock(Path(database["COLLECTOR_DATA_DIR"]) / "collector.db"):
+        busy = reconcile({**database, **edges.env}, "some-run", code=1).stderr
     assert "another collector has" in busy
     assert "Example" in reconcile({}, "--help").stdout
