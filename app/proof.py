@@ -4,7 +4,7 @@ A run that is continued begins a new generation. Whether `output_count` (and the
 outputs) then goes on or begins anew is not documented, so it is decided from the data.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -32,14 +32,12 @@ class Proof(NamedTuple):
 
 def generations(told: Told) -> list[list[Reading]]:
     """The readings of a run, by generation; none is empty."""
-    found: list[list[Reading]] = [[]]
-    for before, reading in pairwise([None, *told.readings]):
-        if reading is None:
-            continue
-        if before is not None and _begins_anew(before, reading, told):
+    found = [[reading] for reading in told.readings[:1]]
+    for before, reading in pairwise(told.readings):
+        if _begins_anew(before, reading, told):
             found.append([])
         found[-1].append(reading)
-    return found if found[0] else []
+    return found
 
 
 def _begins_anew(before: Reading, after: Reading, told: Told) -> bool:
@@ -112,20 +110,11 @@ def _same(one: Reading, other: Reading) -> bool:
 def proving_walk(told: Told, kind: Source) -> Walk | None:
     """The latest complete walk over a list that was begun after the run's end was told."""
     since = settled_since(told)
-    return None if since is None else _latest(_complete(told, kind, since))
-
-
-def _complete(told: Told, kind: Source, since: int) -> Iterator[Walk]:
-    for _, walk in told.walks_of(kind):
-        if walk.is_complete and walk.began_ms >= since:
-            yield walk
-
-
-def _latest(walks: Iterator[Walk]) -> Walk | None:
-    found = None
-    for found in walks:  # noqa: B007 - the last one is wanted
-        pass
-    return found
+    if since is not None:
+        for _, walk in reversed(told.walks_of(kind)):
+            if walk.is_complete and walk.began_ms >= since:
+                return walk
+    return None
 
 
 class Losses(NamedTuple):

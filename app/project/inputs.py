@@ -12,7 +12,7 @@ from app.canonical import Json, canonical, digest, parse
 from app.fields import field_names, lookup_values
 from app.model import ENDED_INPUT_STATUSES, input_status
 from app.project.answers import InputTold
-from app.project.reading import Reading
+from app.project.reading import Reading, input_key
 from app.store.rows import NO_INPUT, Changes, InputRow, Known
 from app.told import ToldInput
 
@@ -32,9 +32,7 @@ class Inputs:
     def __init__(self, known: Known, changes: Changes) -> None:
         self._changes = changes
         self._by_key = known.inputs
-        self._by_alias = {
-            alias: min(rows, key=_order) for alias, rows in known.aliased.items() if rows
-        }
+        self._by_alias = known.aliased
         self._by_no = {row.input_no: row for row in known.inputs.values()}
         self._by_no |= {row.input_no: row for row in self._by_alias.values()}
         self._shapes: set[tuple[str, tuple[str, ...]]] = set()
@@ -119,29 +117,26 @@ class Inputs:
             if row is not None and row.input_uid in (None, item.uid):
                 return row
         if exact is not None:
-            return self._beside(exact, item, twin_key(item.key, item.uid))
-        if vague is not None and (item.told.place, item.uid) < _order(vague):
-            self._move(vague, vague.input_key, is_vague=True)
+            return self._beside(exact, item)
+        if vague is not None and (item.told.place, item.uid) < vague.listed_at:
+            self._move(vague, input_key(vague.input.encode(), vague.custom_data.encode()))
             vague.input = "null"
             return vague
         return None
 
-    def _beside(self, row: InputRow, item: InputTold, key: bytes) -> InputRow:
+    def _beside(self, row: InputRow, item: InputTold) -> InputRow:
         """A row for a twin: whichever stands first in the list has the one callbacks find."""
-        if (item.told.place, item.uid) < _order(row):
-            self._move(row, row.input_key, is_vague=False)
+        if (item.told.place, item.uid) < row.listed_at:
+            self._move(row, twin_key(row.input_key, row.input_uid or ""))
             return row
+        key = twin_key(item.key, item.uid)
         return self._new(key, item.input, item.custom_data, item.input_json, item.custom_json)
 
-    def _move(self, row: InputRow, key: bytes, *, is_vague: bool) -> None:
-        """Give what was told of a row to a row of its own; what callbacks showed stays."""
-        uid = row.input_uid or ""
-        given, custom = parse(row.input.encode()), parse(row.custom_data.encode())
-        moved_key = twin_key(key, uid)
-        if is_vague:
-            moved_key = digest(b"[%b,%b]" % (row.input.encode(), row.custom_data.encode()))
+    def _move(self, row: InputRow, key: bytes) -> None:
+        """Give what was told of a row to one of its own, `key`; what callbacks showed stays."""
+        input_json, custom_json = row.input.encode(), row.custom_data.encode()
         self._tally(row, -1)
-        moved = self._new(moved_key, given, custom, row.input.encode(), row.custom_data.encode())
+        moved = self._new(key, parse(input_json), parse(custom_json), input_json, custom_json)
         moved.told, moved.input_uid, row.told, row.input_uid = row.told, row.input_uid, None, None
         self._tally(moved, 1)
         self._tally(row, 1)
@@ -188,11 +183,6 @@ class Inputs:
             run.inputs_succeeded += change
         elif status in _FAILED:
             run.inputs_failed += change
-
-
-def _order(row: InputRow) -> tuple[int, str]:
-    """Where an input stands in Edges' list; of equal places, by uid."""
-    return (row.told.place if row.told else -1, row.input_uid or "")
 
 
 def _is_newer(told: ToldInput, known: ToldInput) -> bool:

@@ -157,14 +157,15 @@ class Projector:
                 if item.key in inputs and inputs[item.key].input_uid not in (None, item.uid)
             }
             inputs |= {found.input_key: found for found in self._projection.inputs(run, twins)}
-        aliased: dict[bytes, list[InputRow]] = {}
+        aliased: dict[bytes, InputRow] = {}
         if row.told is not None and row.told.inputs:
             unknown = keys - inputs.keys()
             for found in self._projection.aliased(run, unknown):
                 if found.alias_key is not None:
-                    aliased.setdefault(found.alias_key, []).append(found)
+                    first = aliased.get(found.alias_key, found)
+                    aliased[found.alias_key] = min(first, found, key=lambda one: one.listed_at)
         numbers = {key: found.input_no for key, found in inputs.items()} | {NO_INPUT: 0}
-        numbers |= {key: min(rows, key=_place).input_no for key, rows in aliased.items()}
+        numbers |= {key: found.input_no for key, found in aliased.items()}
         # A content belongs to one input: where that is new, there can be no other callback.
         wanted = {
             (numbers[reading.input_key], reading.content)
@@ -204,10 +205,6 @@ class _Entries(NamedTuple):
 
     callbacks: list[Reading]
     answers: list[Answer]
-
-
-def _place(row: InputRow) -> tuple[int, str]:
-    return (row.told.place if row.told else -1, row.input_uid or "")
 
 
 class _Earlier:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import time_ns
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from uuid_utils import uuid7
@@ -29,6 +29,9 @@ from app.reconcile.steps import (
 )
 from app.store.reader import Reader
 from app.store.views import RunView
+
+if TYPE_CHECKING:
+    from app.store.rows import EdgesCallbackRow
 
 STEPS_MAX = 40
 """Of a pass; what is not done by then is left to the next one."""
@@ -119,6 +122,10 @@ class Pass:
         answer = await self._client.act(self._run_uid, name)  # type: ignore[arg-type]
         await self._log(Source.ACT, About(act=name), answer.body)
 
+    async def note_gone(self) -> None:
+        """Log that Edges does not know the run, or no longer. Durable when it returns."""
+        await self._log(Source.ACT, About(act="gone"), b"null")
+
     async def baseline(self) -> RunView | None:
         """Ask how the run stands, and return it as it is then."""
         await self._read_run()
@@ -130,9 +137,11 @@ class Pass:
         if run is None or run.told is None:
             return Situation(now_ms(), self._began_ms, None, 0, 0, 0)
         proven = proof(run.told, {run.status}, run.results)
-        failed = await self._reader.edges_callbacks(
-            self._run_uid, failed_only=True, limit=CALLBACK_PAGES_MAX * 100
-        )
+        failed: list[EdgesCallbackRow] = []
+        if proven.missing_results:
+            failed = await self._reader.edges_callbacks(
+                self._run_uid, failed_only=True, limit=CALLBACK_PAGES_MAX * 100
+            )
         return Situation(
             now_ms(),
             self._began_ms,

@@ -10,11 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import structlog
-from uuid_utils import uuid7
 
 from app import observe
-from app.envelope import About, enveloped
-from app.model import Arrival, Completeness, Outcome, Source
+from app.model import Arrival, Completeness, Outcome
 from app.reconcile.client import EdgesClient
 from app.reconcile.errors import (
     EdgesApiError,
@@ -249,9 +247,7 @@ class Reconciler:
 
     async def _gone(self, run_uid: str, error: NotFoundError) -> str:
         """Edges does not know the run: it is archived, or never was. Nothing is asked again."""
-        body = enveloped(About(act="gone"), b"null")
-        key = f"edges:{uuid7()}"
-        await self._log_entry(Arrival(run_uid, key, body, now_ms(), Source.ACT.value))
+        await self._pass(run_uid).note_gone()
         log.warning("a run is gone from Edges", run_uid=run_uid, reason=str(error))
         return str(error)
 

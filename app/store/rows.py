@@ -96,6 +96,11 @@ class InputRow:
         return self.error if self.told is None else told_input_error(self.error, self.told)
 
     @property
+    def listed_at(self) -> tuple[int, str]:
+        """Where it stands in Edges' list, by place and uid; before all if it was not told of."""
+        return (self.told.place if self.told else -1, self.input_uid or "")
+
+    @property
     def short(self) -> int:
         """How many results it has less than Edges told."""
         return 0 if self.told is None else max(0, (self.told.output_count or 0) - self.results)
@@ -131,8 +136,8 @@ class Known:
     run: RunRow
     inputs: dict[bytes, InputRow]
     """By input key."""
-    aliased: dict[bytes, list[InputRow]]
-    """By alias key."""
+    aliased: dict[bytes, InputRow]
+    """By alias key; of several the one that Edges lists first."""
     by_content: dict[bytes, list[CallbackRow]]
 
 

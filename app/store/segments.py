@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
-from app.model import Arrival, Source
+from app.model import Arrival, Logged, RunId, Source
 
 FRAME_BYTES_MAX = 32 * 1024
 """Bodies to a frame, unless one alone is larger: reading one body costs reading its frame."""
@@ -40,6 +40,19 @@ class Entry(NamedTuple):
 def entry_of(arrival: Arrival, conflicts_with: int | None) -> Entry:
     """An arrival as an entry of a frame."""
     return Entry(arrival.key, arrival.received_ms, arrival.body, conflicts_with, arrival.source)
+
+
+def logged_from(entry: Entry, run: RunId, seq: int) -> Logged:
+    """An entry of a frame as the log holds it, at its place in the run's log."""
+    return Logged(
+        seq,
+        run,
+        entry.key,
+        entry.body,
+        entry.received_ms,
+        entry.conflicts_with,
+        entry.source,
+    )
 
 
 def split(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

@@ -109,7 +109,7 @@ async def test_a_connection_that_was_cut_is_replaced(
     first, _ = await replicas[0].take()
     await replicas[0].learn(Told(first.tickets, 200))
     connection = await asyncpg.connect(url)
-    ours = replicas[0]._connection
+    ours = replicas[0]._connection._connection
     assert ours is not None
     await connection.execute("SELECT pg_terminate_backend($1)", ours.get_server_pid())
     await connection.close()

@@ -3,7 +3,6 @@
 The time is the server's, since the replicas' clocks may differ.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ import structlog
 
 from app import budget
 from app.budget import BudgetState, Told
-from app.store.postgres.driver import STATEMENT_TIMEOUT_S, Connection, connect, outages
+from app.store.postgres.driver import STATEMENT_TIMEOUT_S, Connection, KeptConnection, outages
 
 T = TypeVar("T")
 
@@ -36,16 +35,13 @@ class SharedBudgetRow:
         self, url: str, workspace: str, *, reserve_share: float = budget.RESERVE_SHARE
     ) -> None:
         """`workspace` is a name that the replicas agree on; see `app.budget.take`."""
-        self._url = url
+        self._connection = KeptConnection(url, _SETTINGS, timeout_s=STATEMENT_TIMEOUT_S)
         self._workspace = workspace
         self._reserve_share = reserve_share
-        self._connection: Connection | None = None
-        self._one_at_a_time = asyncio.Lock()
 
     async def close(self) -> None:
         """Let go of the connection."""
-        async with self._one_at_a_time:
-            self._drop()
+        await self._connection.close()
 
     async def take(self) -> tuple[BudgetState, float]:
         """As `app.budget.take`, now. Raises StoreUnavailableError."""
@@ -67,17 +63,11 @@ class SharedBudgetRow:
         self, change: Callable[[BudgetState, float], tuple[BudgetState, T]]
     ) -> tuple[BudgetState, T]:
         """Change the row, in one short transaction; the new state and what `change` adds."""
-        async with self._one_at_a_time:
-            with outages():
-                try:
-                    connection = await self._connected()
-                    async with connection.transaction():
-                        state, now_s = await self._locked(connection)
-                        changed, more = change(state, now_s)
-                        await connection.execute(_WRITE, self._workspace, changed.to_json())
-                except BaseException:
-                    self._drop()  # cancelled or cut in the middle: its state is not known
-                    raise
+        with outages():
+            async with self._connection.held() as connection, connection.transaction():
+                state, now_s = await self._locked(connection)
+                changed, more = change(state, now_s)
+                await connection.execute(_WRITE, self._workspace, changed.to_json())
         return changed, more
 
     async def _locked(self, connection: Connection) -> tuple[BudgetState, float]:
@@ -91,13 +81,3 @@ class SharedBudgetRow:
         except msgspec.DecodeError as error:
             log.warning("the budget's state cannot be read and begins anew", reason=str(error))
             return BudgetState(), row["now_s"]
-
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._url, _SETTINGS, timeout_s=STATEMENT_TIMEOUT_S)
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None and not self._connection.is_closed():
-            self._connection.terminate()
-        self._connection = None

@@ -1,8 +1,8 @@
 """One door to PostgreSQL: how the collector connects, and what it takes for an outage."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 from app.store.protocol import SchemaError, StoreUnavailableError
@@ -55,6 +55,42 @@ async def connect(
         command_timeout=None if timeout_s is None else timeout_s + 1,
         server_settings={**_SETTINGS, **limits, **(settings or {})},
     )
+
+
+class KeptConnection:
+    """A connection for what is done one after another; replaced at the next use if it broke."""
+
+    def __init__(
+        self, url: str, settings: Mapping[str, str] | None = None, *, timeout_s: float
+    ) -> None:
+        """`settings` and `timeout_s` are those of `connect`."""
+        self._url = url
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Let go of it, once nobody uses it."""
+        async with self._turn:
+            if self._connection is not None and not self._connection.is_closed():
+                await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[Connection]:
+        """The connection, and nobody else's meanwhile. Raises one of `OUTAGE`."""
+        async with self._turn:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(
+                        self._url, self._settings, timeout_s=self._timeout_s
+                    )
+                yield self._connection
+            except (TimeoutError, asyncio.CancelledError):
+                # There may be nobody at the other end, or an answer that nobody waits for.
+                if self._connection is not None:
+                    self._connection.terminate()
+                raise
 
 
 async def connection_pool(url: str, size: int) -> Pool:

@@ -4,7 +4,6 @@ Each replica has one connection that appends. A callback that reaches two replic
 same instant meets itself in the primary key; the later one learns that it is a repeat.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -19,14 +18,7 @@ from app.canonical import comparable, digest, same_content
 from app.crash_points import reach
 from app.model import Arrival, Outcome, Quarantined
 from app.store import segments
-from app.store.postgres.driver import (
-    OUTAGE,
-    STATEMENT_TIMEOUT_S,
-    Connection,
-    Row,
-    connect,
-    reason,
-)
+from app.store.postgres.driver import OUTAGE, KeptConnection, Row, reason
 from app.store.protocol import LogUnavailableError
 
 # Planning takes as long as a small group, so it is done once for all, with the shape of the
@@ -85,34 +77,20 @@ class PostgresLog:
     """Appends to the log over a connection of its own, and replaces it when it broke."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
+        self._connection = KeptConnection(url, _PLANS, timeout_s=APPEND_TIMEOUT_S)
         self._compressor = segments.compressor()
         self._decompressor = zstandard.ZstdDecompressor()
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
+        await self._connection.close()
 
     async def _fetch(self, sql: str, *values: object) -> Sequence[Row]:
-        """Groups and what goes to quarantine take turns: a connection does one thing at a time."""
-        async with self._turn:
-            return await self._fetched(sql, *values)
-
-    async def _fetched(self, sql: str, *values: object) -> Sequence[Row]:
-        connection = self._connection
         try:
-            if connection is None or connection.is_closed():
-                connection = self._connection = await connect(
-                    self._url, _PLANS, timeout_s=APPEND_TIMEOUT_S
-                )
-            observe.LOG_STATEMENTS.inc()
-            rows: Sequence[Row] = await connection.fetch(sql, *values)
+            async with self._connection.held() as connection:
+                observe.LOG_STATEMENTS.inc()
+                rows: Sequence[Row] = await connection.fetch(sql, *values)
         except OUTAGE as error:
-            if isinstance(error, TimeoutError) and connection is not None:
-                connection.terminate()  # there may be nobody at the other end
             # Whether a commit that was cut off took place is unknown: it is not acknowledged,
             # and counts once when it is sent again.
             raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error

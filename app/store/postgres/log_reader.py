@@ -69,15 +69,7 @@ class PostgresLogReader:
     def _unpacked(self, run: RunId, row: Row) -> list[Logged]:
         first_seq, _, repeats, frame = row
         return [
-            Logged(
-                first_seq + place,
-                run,
-                entry.key,
-                entry.body,
-                entry.received_ms,
-                entry.conflicts_with,
-                entry.source,
-            )
+            segments.logged_from(entry, run, first_seq + place)
             for place, entry in enumerate(segments.unpack(frame, self._decompressor))
             if place not in repeats
         ]

@@ -1,17 +1,10 @@
 """Which runs are to be reconciled when: a table that all replicas claim from."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from app.store.postgres.driver import (
-    STATEMENT_TIMEOUT_S,
-    Connection,
-    Row,
-    connect,
-    outages,
-)
+from app.store.postgres.driver import STATEMENT_TIMEOUT_S, KeptConnection, Row, outages
 from app.store.rows import Due
 
 _ASK = """
@@ -51,16 +44,13 @@ class PostgresQueue:
 
     def __init__(self, url: str, *, lease_s: float) -> None:
         """`lease_s`: how long a run waits for others when the replica that had it died."""
-        self._url = url
+        self._connection = KeptConnection(url, timeout_s=STATEMENT_TIMEOUT_S)
         self._lease_s = lease_s
         self._holder = str(uuid4())
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
+        await self._connection.close()
 
     async def ask(self, due: Mapping[str, int], *, is_forced: bool = False) -> None:
         """Have runs taken at these Unix times in milliseconds, or before."""
@@ -88,13 +78,7 @@ class PostgresQueue:
         return Due(*rows[0]) if rows else None
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Row]:
-        async with self._turn:
-            with outages():
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._url, timeout_s=STATEMENT_TIMEOUT_S)
-                try:
-                    rows: Sequence[Row] = await self._connection.fetch(sql, *values)
-                except TimeoutError:
-                    self._connection.terminate()  # there may be nobody at the other end
-                    raise
-            return rows
+        with outages():
+            async with self._connection.held() as connection:
+                rows: Sequence[Row] = await connection.fetch(sql, *values)
+        return rows

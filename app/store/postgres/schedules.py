@@ -1,10 +1,9 @@
 """Schedules in PostgreSQL, written over a connection of its own: never in the way of the log."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from app.store.postgres.driver import OUTAGE, STATEMENT_TIMEOUT_S, Connection, connect, reason
+from app.store.postgres.driver import OUTAGE, STATEMENT_TIMEOUT_S, KeptConnection, reason
 from app.store.protocol import LogUnavailableError
 from app.store.rows import ScheduleRow
 
@@ -43,14 +42,11 @@ class PostgresSchedules:
     """Writes what Edges says of schedules. Everything raises LogUnavailableError."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
+        self._connection = KeptConnection(url, timeout_s=STATEMENT_TIMEOUT_S)
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=STATEMENT_TIMEOUT_S)
+        await self._connection.close()
 
     async def save(self, rows: Sequence[ScheduleRow]) -> list[str]:
         """Keep those of `rows` that are the successor of what is known; their uids."""
@@ -73,16 +69,8 @@ class PostgresSchedules:
 
     async def _run_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]:
         """The rows of each statement, in one transaction."""
-        async with self._lock:
-            connection = self._connection
-            try:
-                if connection is None or connection.is_closed():
-                    connection = self._connection = await connect(
-                        self._url, timeout_s=STATEMENT_TIMEOUT_S
-                    )
-                async with connection.transaction():
-                    return [await connection.fetch(*statement) for statement in statements]
-            except OUTAGE as error:
-                if isinstance(error, TimeoutError) and connection is not None:
-                    connection.terminate()  # there may be nobody at the other end
-                raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error
+        try:
+            async with self._connection.held() as connection, connection.transaction():
+                return [await connection.fetch(*statement) for statement in statements]
+        except OUTAGE as error:
+            raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error

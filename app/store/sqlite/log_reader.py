@@ -68,15 +68,7 @@ class SqliteLogReader:
     def _unpacked(self, first_seq: int, run_no: int, frame: bytes) -> list[Logged]:
         run = RunId(run_no, self._run_uid(run_no))
         return [
-            Logged(
-                seq,
-                run,
-                entry.key,
-                entry.body,
-                entry.received_ms,
-                entry.conflicts_with,
-                entry.source,
-            )
+            segments.logged_from(entry, run, seq)
             for seq, entry in enumerate(segments.unpack(frame, self._decompressor), first_seq)
         ]
 
