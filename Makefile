@@ -23,6 +23,9 @@ UV_COMPILE := UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --quiet --universal --pyth
 # A user-wide pip setting that has no place in a .venv.
 export PIP_USER := 0
 
+# Tests start hundreds of processes, each of which would compile all of `app` anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## list the targets
 	@echo "Usage: make TARGET [ARGS='…']"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +37,7 @@ run: $(STAMPS)/package ## run the demo: a simulated Edges, a collector and one r
 	@$(BIN)/edges-collector demo $(ARGS)
 
 test: $(STAMPS)/dev ## run the test suite (ARGS go to pytest)
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
 	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 INGEST_TOKEN_FILE = "ingest-token"  # noqa: S105 - a file's name
 ADMIN_KEY_FILE = "admin-key"
+SECRET_KEY_FILE = "secret-key"  # noqa: S105 - likewise
 
 
 class Secret(NamedTuple):

@@ -6,11 +6,13 @@ on the Edges API. Both stay open sets: what is unknown is kept as it came.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from app.canonical import Json
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # ------------------------------------------------------------------ statuses
 
@@ -31,6 +33,9 @@ RUN_STATUSES = (
 TERMINAL_STATUSES = frozenset(RUN_STATUSES[4:])
 ENDED_INPUT_STATUSES = frozenset({"SUCCEEDED", "FAILED", "BLOCKED", "STOPPED", "INVALID"})
 """After these nothing more comes of an input, unless the run is continued."""
+
+FAILED_INPUT_STATUSES = frozenset({"FAILED", "BLOCKED", "STOPPED"})
+"""Ends of an input that count as failed."""
 
 _FAILURES = frozenset({"INVALID", "BLOCKED", "FAILED"})
 _STRENGTH = {status: strength for strength, status in enumerate(RUN_STATUSES)}
@@ -91,6 +96,12 @@ def callback_input_status(status: str | None, *, has_error: bool) -> str:
     if status == "PARTIAL_SUCCEEDED":  # can only speak of the run
         return "SUCCEEDED"
     return "BLOCKED" if status == "INVALID" else status or "RUNNING"
+
+
+def timestamp(unix_ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    moment = _EPOCH + timedelta(milliseconds=unix_ms)  # in integers: floats round some
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Completeness(StrEnum):

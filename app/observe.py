@@ -92,6 +92,21 @@ LOST = Counter(
 )
 
 
+EVENTS = Counter("edges_collector_events", "Events by type.", ["type"], registry=REGISTRY)
+DELIVERIES = Counter(
+    "edges_collector_deliveries",
+    "Tries to deliver an event to an endpoint, by what became of the delivery.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+DELIVERIES_PENDING = Gauge(
+    "edges_collector_deliveries_pending", "Deliveries that are to be made.", registry=REGISTRY
+)
+SSE_CLIENTS = Gauge(
+    "edges_collector_event_streams", "Clients that follow events live.", registry=REGISTRY
+)
+
+
 def configure_logging(level: str, style: Literal["json", "console"] | None) -> None:
     """Send all logs, those of libraries too, to stderr in one shape."""
     is_console = style == "console" or (style is None and sys.stderr.isatty())

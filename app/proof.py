@@ -11,6 +11,7 @@ from typing import NamedTuple
 from app.model import TERMINAL_STATUSES, Completeness, Source, run_status
 from app.told import Reading, Told, Walk
 
+_REOPENING = frozenset({"continue", "resume"})
 _WITHOUT_OUTPUTS = frozenset({"INVALID", "BLOCKED"})
 
 
@@ -47,6 +48,29 @@ def _begins_anew(before: Reading, after: Reading, told: Told) -> bool:
         return True
     has_reopened = before.status in TERMINAL_STATUSES and after.status not in TERMINAL_STATUSES
     return has_reopened and "resume" not in acts
+
+
+def ending(told: Told | None) -> int:
+    """How often a run that is at an end has come to one; 1 if only callbacks say so.
+
+    Reopened and ended again is another end, whether it was continued or resumed.
+    """
+    count = 0
+    for before, reading in pairwise([None, *(told.readings if told else ())]):
+        if reading is None or reading.status not in TERMINAL_STATUSES:
+            continue
+        if (
+            told is None
+            or before is None
+            or before.status not in TERMINAL_STATUSES
+            or _begins_anew(before, reading, told)
+            or any(
+                act.name in _REOPENING and before.told_ms < act.told_ms <= reading.told_ms
+                for act in told.acts
+            )
+        ):
+            count += 1
+    return max(1, count)
 
 
 def _dropped(before: Reading, after: Reading) -> bool:

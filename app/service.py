@@ -18,14 +18,25 @@ from app import __version__, observe
 from app.api.application import create_api
 from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
-from app.generated_secrets import ADMIN_KEY_FILE, INGEST_TOKEN_FILE, Secret, kept_secret
+from app.export.inline import few_results
+from app.generated_secrets import (
+    ADMIN_KEY_FILE,
+    INGEST_TOKEN_FILE,
+    SECRET_KEY_FILE,
+    Secret,
+    kept_secret,
+)
 from app.log.backpressure import Backpressure
 from app.log.group_commit import GroupCommit
 from app.memory import spare_the_garbage_collector
-from app.model import Outcome
+from app.model import Outcome, Quarantined
+from app.notify.links import LinkSigner
+from app.notify.notifying import Notifying
+from app.notify.sealing import Seal
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
 from app.reconcile.opened import opened_reconciliation
+from app.record import Record
 from app.settings import Settings
 from app.store.database import store_of
 from app.store.protocol import StoreUnavailableError
@@ -54,15 +65,30 @@ class Collector:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.ingest_token = self._secret(settings.ingest_token, INGEST_TOKEN_FILE)
         self.admin_key = self._secret(settings.admin_key, ADMIN_KEY_FILE)
-        self._worker = WorkerSupervisor(settings)
-        self._store = store_of(settings, on_news=self._worker.wake)
+        self._worker = WorkerSupervisor(settings, on_events=self._events_raised)
+        self._store = store_of(settings, on_news=self._worker.wake, on_events=self._events_told)
+        self.base_url = str(
+            settings.public_url or f"http://{settings.host}:{settings.port}"
+        ).rstrip("/")
+        secret_key = self._secret(settings.secret_key, SECRET_KEY_FILE).value
+        earlier = [one.get_secret_value() for one in settings.previous_secret_keys]
+        self._seal = Seal(secret_key, earlier)
+        links = LinkSigner(secret_key, earlier)
+        self._notifying = Notifying(
+            settings,
+            self._store,
+            seal=self._seal,
+            links=links,
+            base_url=self.base_url,
+            results_of=self._few_results,
+        )
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self.endpoint = CallbackEndpoint(
-            create_api(self._resources(), admin_key=self.admin_key.value),
+            create_api(self._resources(), admin_key=self.admin_key.value, links=links),
             commits=self._commits,
-            quarantine=self._store.quarantine,
+            quarantine=self._quarantine,
             token=self.ingest_token.value,
             body_bytes_max=settings.max_body_bytes,
             is_receiving=settings.role != "work",
@@ -84,7 +110,34 @@ class Collector:
             reconciler=lambda: self._edges and self._edges.reconciler,
             schedule_api=lambda: self._edges and self._edges.client,
             ready_lag_s=self.settings.ready_lag_s,
+            base_url=self.base_url,
+            seal=self._seal,
+            allows_plain_urls=self.settings.allow_private_endpoints,
+            live=lambda: self._notifying.live,
+            addressed=self._notifying.addressing.addressed,
+            wake_deliveries=self._wake_deliveries,
         )
+
+    async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
+        return await few_results(self._store.reader, run_uid, self.settings.result_keys, bytes_max)
+
+    async def _quarantine(self, item: Quarantined) -> str:
+        quarantine_id = await self._store.quarantine(item)
+        self._events_raised()
+        return quarantine_id
+
+    def _events_raised(self) -> None:
+        self._notifying.raised()
+
+    def _events_told(self) -> None:
+        self._notifying.told()
+
+    def _wake_deliveries(self) -> None:
+        self._notifying.wake_deliveries()
+
+    def end_streams(self) -> None:
+        """End what clients follow live: it would keep the server from ending."""
+        self._notifying.live.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. The lifespan is `running()`'s, not the server's."""
@@ -99,6 +152,9 @@ class Collector:
             self._worker.start()
         background = [asyncio.create_task(self._balance(), name="backpressure")]
         reconciling = contextlib.AsyncExitStack()
+        await reconciling.enter_async_context(
+            self._notifying.running(is_delivering=self.settings.role != "receive")
+        )
         self._edges = await reconciling.enter_async_context(
             opened_reconciliation(
                 self.settings,
@@ -181,6 +237,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
             return
         self._collector.is_draining = True
+        self._collector.end_streams()
         drain_s = self._collector.settings.drain_s if sig == signal.SIGTERM else 0.0
         log.info("draining", seconds=drain_s)
         asyncio.get_running_loop().call_later(drain_s, self._exit)
@@ -228,10 +285,9 @@ async def serve(settings: Settings) -> None:
 def _introduce(collector: Collector) -> None:
     """Say where callbacks go; secrets that were just made are shown here, and never again."""
     settings = collector.settings
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
     lines = [
         f"Edges collector {__version__}",
-        f"  callback URL   {str(base).rstrip('/')}/callbacks",
+        f"  callback URL   {collector.base_url}/callbacks",
     ]
     if collector.ingest_token.is_new:
         lines += [

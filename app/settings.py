@@ -10,7 +10,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    IPvAnyNetwork,
+    PositiveFloat,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +29,9 @@ from pydantic_settings import (
 
 PREFIX = "COLLECTOR_"
 MIB = 1024 * 1024
+DEFAULT_PAUSES_S = (5.0, 60.0, 600.0, 3_600.0, 18_000.0, 43_200.0, 86_400.0, 108_000.0)
+"""Nine tries over three days."""
+
 _POSTGRES = ("postgresql://", "postgres://")
 
 
@@ -97,6 +108,60 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Where in a callback to look for results, first match counts (JSON)."),
     ] = ("results", "result", "outputs", "output", "data")
+    secret_key: Annotated[
+        SecretStr | None,
+        Field(
+            description="Encrypts the secrets of endpoints and signs links; the same for all"
+            " replicas. Generated at the first start."
+        ),
+    ] = None
+    previous_secret_keys: Annotated[
+        tuple[SecretStr, ...],
+        Field(description="Earlier secret keys: what they sealed is read, and sealed anew (JSON)."),
+    ] = ()
+    allow_private_endpoints: Annotated[
+        bool,
+        Field(description="Let webhooks go to private addresses, and without TLS."),
+    ] = False
+    allowed_endpoint_networks: Annotated[
+        tuple[IPvAnyNetwork, ...],
+        Field(description='Private networks that webhooks may go to: `["10.1.0.0/16"]` (JSON).'),
+    ] = ()
+    delivery_timeout_s: Annotated[
+        float, Field(gt=0, le=18, description="Seconds that a receiver of webhooks has to answer.")
+    ] = 15.0
+    delivery_pauses_s: Annotated[
+        tuple[PositiveFloat, ...],
+        Field(
+            min_length=1,
+            max_length=50,
+            description="Seconds between the tries of a delivery; one try more than pauses (JSON).",
+        ),
+    ] = DEFAULT_PAUSES_S
+    disable_endpoint_after_s: Annotated[
+        float,
+        Field(gt=0, description="Seconds of nothing but failures that disable an endpoint."),
+    ] = 5 * 86_400.0
+    event_retention_days: Annotated[
+        float,
+        Field(gt=0, description="Days that events, and deliveries that are over, are kept."),
+    ] = 30.0
+    smtp_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Mail server for endpoints: `smtp://USER:PASSWORD@HOST:587`, `smtps://`."
+        ),
+    ] = None
+    smtp_from: Annotated[str, Field(description="Sender of mail to endpoints.")] = (
+        "edges-collector@localhost"
+    )
+    on_completed_command: Annotated[
+        str | None,
+        Field(description="Local command for each completed run, the event on its input."),
+    ] = None
+    on_completed_timeout_s: Annotated[
+        float, Field(gt=0, le=3_600, description="Seconds that this command may take.")
+    ] = 60.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")
     ] = "info"
@@ -165,6 +230,11 @@ class Settings(BaseSettings):
     def projection_path(self) -> Path:
         """The SQLite file that holds what is derived from the log, beside it."""
         return self.log_path.with_name(f"{self.log_path.stem}-projection.db")
+
+    @property
+    def outbox_path(self) -> Path:
+        """The SQLite file that holds events, endpoints and deliveries, beside the log."""
+        return self.log_path.with_name(f"{self.log_path.stem}-outbox.db")
 
     def disclosed_json(self) -> bytes:
         """The settings as JSON with secrets in clear: for our own processes, never for a log."""

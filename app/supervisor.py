@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from uuid import uuid4
 
 import structlog
@@ -20,8 +21,10 @@ log = structlog.get_logger("supervisor")
 class WorkerSupervisor:
     """Owns one worker process; see `app.worker` for what is said on its standard input."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_events: Callable[[], None] = lambda: None) -> None:
+        """`on_events` is called whenever the worker has raised events."""
         self._settings = settings
+        self._on_events = on_events
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -65,11 +68,14 @@ class WorkerSupervisor:
                 "app.worker",
                 self._worker_name,
                 stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
             )
             self._process = process
             if process.stdin is not None:
                 process.stdin.write(self._settings.disclosed_json() + b"\n")
+            hearing = asyncio.ensure_future(self._hear(process))
             await self._ended(process)
+            hearing.cancel()
             if self._stopping.is_set():
                 break
             self._failures = 0 if loop.time() - started > 60 else self._failures + 1
@@ -77,6 +83,10 @@ class WorkerSupervisor:
             log.error("worker ended", code=process.returncode, restart_in_s=pause_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> None:
+        while process.stdout is not None and await process.stdout.read(4_096):
+            self._on_events()
 
     async def _ended(self, process: asyncio.subprocess.Process) -> None:
         ended = asyncio.ensure_future(process.wait())

@@ -93,6 +93,8 @@ class Told(msgspec.Struct, omit_defaults=True):
     """Results that came by callbacks sent again because they were asked for."""
     failed_callbacks: int = 0
     """Original callbacks that Edges records as failed."""
+    failures: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many of these failed for which reason, in words."""
     order_no: int = 0
     """Rises when the order of the inputs changes."""
     outputs_no: int = 0

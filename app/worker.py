@@ -2,11 +2,13 @@
 
 Started by the service with a name under which it leases its work (that of the worker
 before it, if that one ended) and the settings as the first line on standard input. Each
-further line says that there is something new; the end of the input says to stop, also
+further line says that there is something new; a line on standard output that events were
+raised; the end of the input says to stop, also
 when the service was killed. A process of its own, since projecting is computing, and
 would take the interpreter away from the event loop that acknowledges.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -19,7 +21,7 @@ from app.canonical import allow_deep_nesting
 from app.memory import spare_the_garbage_collector
 from app.observe import configure_logging
 from app.project.pace import Pace
-from app.project.projector import Projector
+from app.project.projector import Projector, projector_of
 from app.settings import Settings
 from app.store.database import opened_for_work
 from app.store.protocol import StoreUnavailableError
@@ -67,7 +69,7 @@ class Lifeline:
 def work(settings: Settings, name: str, lifeline: Lifeline) -> None:
     """Project until the lifeline is cut."""
     with opened_for_work(settings, name) as store:
-        _project(settings, Projector(store.log, store.projection, settings.result_keys), lifeline)
+        _project(settings, projector_of(store, settings), lifeline)
 
 
 def _project(settings: Settings, projector: Projector, lifeline: Lifeline) -> None:
@@ -97,11 +99,19 @@ def _project(settings: Settings, projector: Projector, lifeline: Lifeline) -> No
             compute_s=done.compute_s,
             cpu_s=done.compute_cpu_s,
         )
+        if done.events:
+            tell_starter()
         # A small batch waits a little for company.
         if not done.has_callbacks:
             pause_s = 0.0
         is_small = done.callbacks < SMALL_BATCH and done.body_bytes < SMALL_BYTES
         lifeline.rest(max(pause_s, LINGER_S if is_small else 0.0))
+
+
+def tell_starter() -> None:
+    """Say on standard output that events were raised."""
+    with contextlib.suppress(BrokenPipeError):  # it ended, and so will we
+        os.write(sys.stdout.fileno(), b"\n")
 
 
 def _first_line() -> bytes:

@@ -1,12 +1,24 @@
 """Fixtures that many tests share. Those with a collector run once for each store."""
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.collector_process import CollectorProcess
-from tests.databases import KINDS, fresh_database
+from tests.databases import KINDS, drop_what_is_kept, fresh_database
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """More workers than cores: half of the time tests wait, for others or for time to pass."""
+    chosen = yield
+    return chosen if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else chosen + 2
+
+
+def pytest_sessionfinish() -> None:
+    drop_what_is_kept()
 
 
 @pytest.fixture

@@ -17,10 +17,14 @@ RUNS = ("run-a", "run-b")
 class Load:
     """Senders that send distinct callbacks, some of them twice, until the server is gone.
 
-    With `retries` they send again what was not acknowledged, for as long as it takes.
+    With `retries` they send again what was not acknowledged, for as long as it takes. Each rests
+    for `pause_s` after a callback: at full speed a load that lasts is thousands to be looked at
+    afterwards, and leaves a worker no time.
     """
 
-    def __init__(self, base_url: str, seed: int, *, retries: bool = False) -> None:
+    def __init__(
+        self, base_url: str, seed: int, *, retries: bool = False, pause_s: float = 0.0
+    ) -> None:
         self.acknowledged: dict[str, str] = {}
         """The run of each callback that was answered with 200, by its ref."""
         self.sent: dict[str, str] = {}
@@ -31,6 +35,7 @@ class Load:
         self._url = f"{base_url}/callbacks"
         self._seed = seed
         self._retries = retries
+        self._pause_s = pause_s
         self._stop = threading.Event()
         self._is_gone = False
         self._threads = [
@@ -48,7 +53,7 @@ class Load:
     def _send(self, number: int) -> None:
         rng = random.Random(f"{self._seed}/{number}")
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        with httpx2.Client(headers=headers, trust_env=False, timeout=10) as client:
+        with httpx2.Client(headers=headers, trust_env=False, verify=False, timeout=10) as client:
             for count in range(100_000):
                 if self._stop.is_set():
                     return
@@ -62,6 +67,7 @@ class Load:
                         time.sleep(0.02)
                 if self._is_gone:
                     return
+                time.sleep(self._pause_s)
 
     def _is_taken(self, client: httpx2.Client, body: bytes, ref: str) -> bool:
         try:

@@ -26,7 +26,7 @@ def table() -> str:
         if isinstance(default, bool):
             shown = str(default).lower()
         is_secret = field.annotation == SecretStr | None
-        if is_secret and name != "edges_api_key":
+        if is_secret and name not in ("edges_api_key", "smtp_url"):
             shown = "generated"
         rows.append(f"| `{PREFIX}{name.upper()}` | `{shown}` | {field.description} |")
     return "\n".join(rows) + "\n"

@@ -10,6 +10,7 @@ import pytest
 from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
 from tests.conftest import sqlite_only
+from tests.edges_process import wait_until
 from tests.senders import Load, check
 
 LOG_POINTS = ("log begun", "log before commit", "log after commit")
@@ -55,12 +56,11 @@ def test_a_worker_killed_in_the_projection_carries_on(
 ) -> None:
     """The worker dies at every sixth batch, and is started again, until all is projected."""
     collector = start_collector(env={"COLLECTOR_CRASH_AT": f"{point}:6"})
-    load = Load(collector.base_url, 11)
-    until = time.monotonic() + 20
-    while "worker ended" not in collector.log and time.monotonic() < until:
-        time.sleep(0.1)
-    load.finish()
-    assert "worker ended" in collector.log
+    load = Load(collector.base_url, 11, pause_s=0.02)
+    try:
+        wait_until(lambda: collector.log.count("worker ended") == 2, "the worker does not die")
+    finally:
+        load.finish()
     check(collector, load.acknowledged, set(load.sent))
 
 
@@ -86,7 +86,7 @@ def test_sigterm_drains_and_ends_with_0(
     start_collector: Callable[..., CollectorProcess],
 ) -> None:
     collector = start_collector(env={"COLLECTOR_DRAIN_S": "1.5"})
-    load = Load(collector.base_url, 3)
+    load = Load(collector.base_url, 3, pause_s=0.01)
     time.sleep(0.5)
     collector.process.terminate()
     time.sleep(0.5)

@@ -67,7 +67,7 @@ def test_replicas_killed_one_after_another_lose_nothing_and_double_nothing(start
             one.wait_until_ready()
         balancer = TcpProxy([one.port for one in replicas])
         ending.callback(balancer.close)
-        load = Load(balancer.base_url, seed, retries=True)
+        load = Load(balancer.base_url, seed, retries=True, pause_s=0.01)
         for _ in range(8):
             time.sleep(1)
             place = rng.randrange(3)
@@ -125,14 +125,14 @@ def test_ten_seconds_without_postgres_are_an_outage_and_no_loss(
     start: Start, server: PostgresServer
 ) -> None:
     collector = start(server.url).wait_until_ready()
-    load = Load(collector.base_url, 21, retries=True)
-    time.sleep(3)
+    load = Load(collector.base_url, 21, retries=True, pause_s=0.01)
+    time.sleep(1)
     server.stop(signal.SIGQUIT)
     stopped = time.monotonic()
     time.sleep(10)
     server.start()
     back = time.monotonic()
-    time.sleep(8)
+    time.sleep(6)
     load.finish()
     assert load.without_retry_after == 0
     meanwhile = {status for at, status in load.answers if stopped + 1 < at < back - 1}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.collector_process import TOKEN, CollectorProcess
+from tests.collector_process import TOKEN, CollectorProcess, free_port
 from tests.edges_process import EdgesProcess, simulated_edges, wait_until
 
 Start = Callable[..., CollectorProcess]
@@ -19,13 +19,13 @@ def edges() -> Iterator[EdgesProcess]:
         yield one
 
 
-def scheduled(edges: EdgesProcess, collector: CollectorProcess) -> str:
+def scheduled(edges: EdgesProcess, port: int) -> str:
     body = {
         "inputs": [{"n": 1}],
         "cron": "30 * * * *",
         "timezone": "Europe/Paris",
         "callback": {
-            "url": f"{collector.base_url}/callbacks",
+            "url": f"http://127.0.0.1:{port}/callbacks",
             "headers": {"Authorization": f"Bearer {TOKEN}"},
         },
     }
@@ -43,9 +43,10 @@ def advance(edges: EdgesProcess, hours: float) -> None:
 def test_schedules_are_taken_over_changed_and_linked_to_their_runs(
     start_collector: Start, edges: EdgesProcess
 ) -> None:
+    port = free_port()
+    uid = scheduled(edges, port)  # before the collector starts: it asks at once, then every 10 s
     env = {**edges.env, "COLLECTOR_SCHEDULE_POLL_S": "10"}
-    collector = start_collector(env=env)
-    uid = scheduled(edges, collector)
+    collector = start_collector(env=env, port=port)
     advance(edges, 2)
 
     def found() -> Any:

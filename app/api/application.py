@@ -6,7 +6,10 @@ from starlette.routing import Route
 
 from app.api import (
     callbacks,
+    deliveries,
     documentation,
+    endpoints,
+    events,
     health,
     inputs,
     quarantine,
@@ -19,9 +22,12 @@ from app.api.auth import ApiKeyMiddleware
 from app.api.problems import HANDLERS
 from app.api.requests import RequestIdMiddleware
 from app.api.resources import Resources
+from app.notify.links import LinkSigner
 
 _RUN = "/api/v1/runs/{run_uid}"
 _SCHEDULE = "/api/v1/schedules/{scheduled_run_uid}"
+_ENDPOINT = "/api/v1/endpoints/{endpoint_id}"
+_DELIVERY = "/api/v1/deliveries/{delivery_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
 ROUTES = [
@@ -45,6 +51,20 @@ ROUTES = [
     Route("/api/v1/schedules", schedules.list_schedules),
     Route(_SCHEDULE, schedules.get_schedule),
     Route(f"{_SCHEDULE}/{{action}}", schedules.act_on_schedule, methods=["POST"]),
+    Route("/api/v1/events", events.list_events),
+    Route("/api/v1/events/{event_id}", events.get_event),
+    Route("/api/v1/endpoints", endpoints.list_endpoints),
+    Route("/api/v1/endpoints", endpoints.create_endpoint, methods=["POST"]),
+    Route(_ENDPOINT, endpoints.get_endpoint),
+    Route(_ENDPOINT, endpoints.change_endpoint, methods=["PATCH"]),
+    Route(_ENDPOINT, endpoints.delete_endpoint, methods=["DELETE"]),
+    Route(f"{_ENDPOINT}/test", endpoints.test_endpoint, methods=["POST"]),
+    Route(f"{_ENDPOINT}/rotate-secret", endpoints.rotate_secret, methods=["POST"]),
+    Route(f"{_ENDPOINT}/deliveries", deliveries.endpoint_deliveries),
+    Route(f"{_ENDPOINT}/redeliver", deliveries.redeliver_many, methods=["POST"]),
+    Route("/api/v1/deliveries", deliveries.list_deliveries),
+    Route(_DELIVERY, deliveries.get_delivery),
+    Route(f"{_DELIVERY}/redeliver", deliveries.redeliver, methods=["POST"]),
     Route("/api/v1/quarantine", quarantine.list_quarantined),
     Route(_ENTRY, quarantine.delete_quarantined, methods=["DELETE"]),
     Route(f"{_ENTRY}/raw", quarantine.raw_quarantined),
@@ -52,13 +72,13 @@ ROUTES = [
 ]
 
 
-def create_api(resources: Resources, *, admin_key: str) -> Starlette:
+def create_api(resources: Resources, *, admin_key: str, links: LinkSigner) -> Starlette:
     """The application that answers everything but callbacks."""
     application = Starlette(
         routes=ROUTES,
         middleware=[
             Middleware(RequestIdMiddleware),
-            Middleware(ApiKeyMiddleware, admin_key=admin_key),
+            Middleware(ApiKeyMiddleware, admin_key=admin_key, links=links),
         ],
         exception_handlers=HANDLERS,
     )

@@ -1,21 +1,29 @@
-"""Who may read: the admin key, compared in constant time."""
+"""Who may read: whoever has the admin key, or a signed link to one run's results."""
 
 import hmac
+import re
+from time import time
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem
+from app.notify.links import LinkSigner
 
 PROTECTED = "/api/"
+_RESULTS = re.compile(r"/api/v1/runs/[^/]+/results")
 
 
 class ApiKeyMiddleware:
-    """Lets requests to `/api/…` through only with the key as `Authorization: Bearer …`."""
+    """Lets requests to `/api/…` through only with the key as `Authorization: Bearer …`.
 
-    def __init__(self, app: ASGIApp, *, admin_key: str) -> None:
+    The results of a run can also be read by a link that was signed for them, until it expires.
+    """
+
+    def __init__(self, app: ASGIApp, *, admin_key: str, links: LinkSigner) -> None:
         self._app = app
         self._key = admin_key.encode()
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 401."""
@@ -23,7 +31,13 @@ class ApiKeyMiddleware:
             given = Headers(scope=scope).get("authorization", "")
             kind, _, key = given.partition(" ")
             is_known = hmac.compare_digest(key.strip().encode(), self._key)
-            if not is_known or kind.lower() != "bearer":
+            if _is_link(scope):
+                problem_of_link = self._problem_of_link(scope)
+                if problem_of_link is not None:
+                    refusal = problem(403, "The link is not valid", problem_of_link)
+                    await refusal(scope, receive, send)
+                    return
+            elif not is_known or kind.lower() != "bearer":
                 refusal = problem(
                     401,
                     "Unauthorized",
@@ -34,3 +48,19 @@ class ApiKeyMiddleware:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _problem_of_link(self, scope: Scope) -> str | None:
+        query = QueryParams(scope["query_string"])
+        return self._links.problem(
+            scope["path"], query.get("expires", ""), query.get("signature", ""), int(time())
+        )
+
+
+def _is_link(scope: Scope) -> bool:
+    """Whether it is a request of the kind that links are signed for."""
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and _RESULTS.fullmatch(scope["path"]) is not None
+        and "signature" in QueryParams(scope["query_string"])
+        and "authorization" not in Headers(scope=scope)
+    )

@@ -7,7 +7,8 @@ from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.problems import not_found
 from app.api.resources import resources_of, run_of
-from app.export.records import Record, callback_ref, timestamp
+from app.model import timestamp
+from app.record import Record, callback_ref
 from app.store import cursor
 from app.store.views import CallbackView
 

@@ -6,8 +6,9 @@ from starlette.responses import Response
 from app.api.pages import chosen_format, chosen_shape, download, page
 from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
-from app.export.records import flat_input, input_record
+from app.export.records import flat_input
 from app.export.stream import OrderChangedError, input_columns, inputs_file
+from app.record import input_record
 from app.store import cursor
 from app.store.views import InputFilter
 

@@ -1,9 +1,26 @@
 """A request's body as a JSON object, within bounds."""
 
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from app.api.problems import ProblemError
 from app.canonical import Json, parse
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], value: dict[str, Json]) -> Model:
+    """The object as a model. Raises a 400 that points at the first member that is wrong."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        pointer = "#" + "".join(f"/{part}" for part in first["loc"])
+        problem = first["msg"].removeprefix("Value error, ")
+        name = ".".join(map(str, first["loc"])) or "the object"
+        raise ProblemError(400, "Bad body", f"{name}: {problem}", pointer=pointer) from None
 
 
 async def json_object(request: Request, bytes_max: int) -> dict[str, Json] | None:

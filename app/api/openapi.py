@@ -6,9 +6,28 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import __version__
-from app.api import callbacks, inputs, quarantine, reconciling, results, runs, schedules, schema
-from app.export.formats import FORMATS
-from app.store.views import RUN_SORTS
+from app.api import (
+    callbacks,
+    event_paths,
+    inputs,
+    quarantine,
+    reconciling,
+    results,
+    runs,
+    schedules,
+    schema,
+)
+from app.api.operations import (
+    EDGES_PROBLEMS,
+    PARAMETERS,
+    READ_PROBLEMS,
+    health,
+    in_path,
+    json_answer,
+    operation,
+    problems,
+    read,
+)
 
 _MODELS: tuple[type[BaseModel], ...] = (
     schema.CallbackAnswer,
@@ -25,38 +44,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.ScheduleDetail,
     schema.Problem,
     schema.Readiness,
+    *event_paths.MODELS,
 )
-
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
-    "cursor": {"description": "`next_cursor` of the page before."},
-    "format": {
-        "schema": {"type": "string", "enum": list(FORMATS)},
-        "description": "Stream everything as a file instead of a page.",
-    },
-    "shape": {
-        "schema": {"type": "string", "enum": ["flat", "record"]},
-        "description": "Rows as flat columns, or as nested records.",
-    },
-    "sort": {"schema": {"type": "string", "enum": list(RUN_SORTS), "default": "-created"}},
-    "q": {"description": "Part of a run uid, or a value of some custom_data."},
-    "created_after": {"schema": {"type": "string", "format": "date-time"}},
-    "received_after": {"schema": {"type": "string", "format": "date-time"}},
-    "run_uid": {"schema": {"type": "array", "items": {"type": "string"}}},
-    "status": {"schema": {"type": "array", "items": {"type": "string"}}},
-    "seq": {"schema": {"type": "integer", "minimum": 0}},
-    "incomplete": {
-        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
-        "description": "Go on although results are missing, which may be lost for good.",
-    },
-}
-_CUSTOM_DATA = {
-    "name": "custom_data",
-    "in": "query",
-    "style": "deepObject",
-    "description": "`custom_data.<path>=<value>`: only what belongs to inputs that carry it.",
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-}
 
 
 def document(title: str = "Edges collector") -> dict[str, Any]:
@@ -93,9 +82,9 @@ def _paths() -> dict[str, Any]:
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
         "responses": {
-            "200": _json("CallbackAnswer", "Durable, and counted once."),
-            "202": _json("QuarantineAnswer", "Durable, but no callback we know."),
-            **_problems(
+            "200": json_answer("CallbackAnswer", "Durable, and counted once."),
+            "202": json_answer("QuarantineAnswer", "Durable, but no callback we know."),
+            **problems(
                 {
                     "400": "Not JSON; kept in quarantine.",
                     "401": "The ingest token is missing or wrong.",
@@ -120,14 +109,14 @@ def _paths() -> dict[str, Any]:
                 **callback,
                 "operationId": "receiveCallbackByUrl",
                 "summary": "Likewise, where only a URL can be set",
-                "parameters": [_in_path("token")],
+                "parameters": [in_path("token")],
                 "security": [],
             }
         },
         "/api/v1/runs": {
-            "get": _read("listRuns", "Runs, newest first", "RunPage", runs.LIST_PARAMETERS)
+            "get": read("listRuns", "Runs, newest first", "RunPage", runs.LIST_PARAMETERS)
         },
-        run: {"get": _read("getRun", "One run", "Run", path=("run_uid",))},
+        run: {"get": read("getRun", "One run", "Run", path=("run_uid",))},
         f"{run}/reconcile": {"post": _ask_edges("reconcileRun", "Compare a run with Edges now")},
         f"{run}/resume": {"post": _ask_edges("resumeRun", "Have Edges go on with a stopped run")},
         f"{run}/continue": {
@@ -139,7 +128,7 @@ def _paths() -> dict[str, Any]:
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
         f"{run}/results": {
-            "get": _read(
+            "get": read(
                 "listRunResults",
                 "The results of a run: a page, or a download",
                 "ResultPage",
@@ -149,7 +138,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         f"{run}/inputs": {
-            "get": _read(
+            "get": read(
                 "listRunInputs",
                 "The inputs of a run, failed ones with their error",
                 "InputPage",
@@ -159,7 +148,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         f"{run}/callbacks": {
-            "get": _read(
+            "get": read(
                 "listRunCallbacks",
                 "The log of a run",
                 "CallbackPage",
@@ -168,7 +157,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         f"{run}/callbacks/{{callback_ref_uid}}/raw": {
-            "get": _read(
+            "get": read(
                 "getRawCallback",
                 "A body exactly as received",
                 None,
@@ -177,7 +166,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/api/v1/results": {
-            "get": _read(
+            "get": read(
                 "listResults",
                 "Results merged over runs: a page, or a download",
                 "ResultPage",
@@ -186,12 +175,12 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/api/v1/schedules": {
-            "get": _read(
+            "get": read(
                 "listSchedules", "Schedules of Edges", "SchedulePage", schedules.LIST_PARAMETERS
             )
         },
         schedule: {
-            "get": _read(
+            "get": read(
                 "getSchedule",
                 "A schedule with its runs, its next and its last iterations",
                 "ScheduleDetail",
@@ -200,170 +189,82 @@ def _paths() -> dict[str, Any]:
         },
         f"{schedule}/{{action}}": {"post": _act_on_schedule()},
         "/api/v1/quarantine": {
-            "get": _read(
+            "get": read(
                 "listQuarantine", "Bodies not understood", "QuarantinePage", quarantine.PARAMETERS
             )
         },
         entry: {
             "delete": {
-                **_operation("deleteQuarantined", "Drop an entry", path=("quarantine_id",)),
-                "responses": {"204": {"description": "Gone."}, **_READ_PROBLEMS},
+                **operation("deleteQuarantined", "Drop an entry", path=("quarantine_id",)),
+                "responses": {"204": {"description": "Gone."}, **READ_PROBLEMS},
             }
         },
         f"{entry}/raw": {
-            "get": _read(
+            "get": read(
                 "getRawQuarantined", "A body exactly as received", None, path=("quarantine_id",)
             )
         },
         f"{entry}/reprocess": {
             "post": {
-                **_operation("reprocess", "Read an entry again", path=("quarantine_id",)),
+                **operation("reprocess", "Read an entry again", path=("quarantine_id",)),
                 "responses": {
-                    "200": _json("CallbackAnswer", "It is a callback now, and in the log."),
-                    **_READ_PROBLEMS,
-                    **_problems({"409": "Still not a callback; it stays."}),
+                    "200": json_answer("CallbackAnswer", "It is a callback now, and in the log."),
+                    **READ_PROBLEMS,
+                    **problems({"409": "Still not a callback; it stays."}),
                 },
             }
         },
-        "/healthz": _health("healthz", "Alive"),
+        **event_paths.paths(),
+        "/healthz": health("healthz", "Alive"),
         "/readyz": {
             "get": {
                 "operationId": "readyz",
                 "summary": "Ready, with a reason for each check",
                 "security": [],
                 "responses": {
-                    "200": _json("Readiness", "Ready."),
-                    "503": _json("Readiness", "Not ready."),
+                    "200": json_answer("Readiness", "Ready."),
+                    "503": json_answer("Readiness", "Not ready."),
                 },
             }
         },
-        "/metrics": _health("metrics", "Prometheus metrics"),
+        "/metrics": health("metrics", "Prometheus metrics"),
     }
-
-
-def _json(model: str, description: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}},
-    }
-
-
-def _problems(descriptions: dict[str, str]) -> dict[str, Any]:
-    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {
-        status: {
-            "description": description,
-            "content": {"application/problem+json": reference},
-        }
-        for status, description in descriptions.items()
-    }
-
-
-_READ_PROBLEMS = _problems(
-    {
-        "400": "A parameter is unknown or bad; the answer names it.",
-        "401": "The API key is missing or wrong.",
-        "404": "No such thing.",
-        "503": "The store cannot answer now.",
-    }
-)
-
-
-_EDGES_PROBLEMS = _problems(
-    {
-        "409": "There is no key of the Edges API, Edges refuses it, or results are missing yet.",
-        "422": "Edges refused; `error` is what it said.",
-        "502": "Edges gave an answer of no use.",
-        "503": "Edges, or the store, cannot answer now: see `Retry-After`.",
-        "504": "It is unknown whether Edges did it: look before you try again.",
-    }
-)
-
-
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-
-
-def _operation(name: str, summary: str, path: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "operationId": name,
-        "summary": summary,
-        "security": [{"apiKey": []}],
-        "parameters": [_in_path(part) for part in path],
-    }
-
-
-def _read(
-    name: str,
-    summary: str,
-    model: str | None,
-    query: tuple[str, ...] = (),
-    *,
-    path: tuple[str, ...] = (),
-    is_file: bool = False,
-) -> dict[str, Any]:
-    operation = _operation(name, summary, path)
-    for parameter in query:
-        operation["parameters"].append(
-            {"name": parameter, "in": "query", "schema": {"type": "string"}}
-            | _PARAMETERS.get(parameter, {})
-        )
-    ok: dict[str, Any] = {"description": "The body."}
-    if model is not None:
-        ok = _json(model, "The rows.")
-    if is_file:
-        operation["parameters"].append(_CUSTOM_DATA)
-        ok["content"] |= {
-            writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
-            for writer in FORMATS.values()
-            if writer.media_type != "application/json"
-        }
-    return {**operation, "responses": {"200": ok, **_READ_PROBLEMS}}
 
 
 def _ask_edges(name: str, summary: str, query: tuple[str, ...] = ()) -> dict[str, Any]:
-    operation = _operation(name, summary, path=("run_uid",))
-    operation["parameters"] += [
-        {"name": parameter, "in": "query", **_PARAMETERS[parameter]} for parameter in query
+    asked = operation(name, summary, path=("run_uid",))
+    asked["parameters"] += [
+        {"name": parameter, "in": "query", **PARAMETERS[parameter]} for parameter in query
     ]
     is_act = name != "reconcileRun"
     return {
-        **operation,
+        **asked,
         "responses": {
-            "202": _json(*(("Run", "The run as it is then.") if is_act else ("Asked", "Asked."))),
-            **_READ_PROBLEMS,
-            **_EDGES_PROBLEMS,
+            "202": json_answer(
+                *(("Run", "The run as it is then.") if is_act else ("Asked", "Asked."))
+            ),
+            **READ_PROBLEMS,
+            **EDGES_PROBLEMS,
         },
     }
 
 
 def _act_on_schedule() -> dict[str, Any]:
-    operation = _operation(
+    asked = operation(
         "actOnSchedule", "Change a schedule at Edges", path=("scheduled_run_uid", "action")
     )
-    operation["parameters"][-1]["schema"] = {"type": "string", "enum": list(schedules.ACTIONS)}
+    asked["parameters"][-1]["schema"] = {"type": "string", "enum": list(schedules.ACTIONS)}
     return {
-        **operation,
+        **asked,
         "requestBody": {
             "required": False,
             "description": "What is to change; of `update` alone, and passed on as it is.",
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
         "responses": {
-            "200": _json("Schedule", "The schedule as it is then."),
-            **_READ_PROBLEMS,
-            **_EDGES_PROBLEMS,
-            **_problems({"413": "The body is too large."}),
+            "200": json_answer("Schedule", "The schedule as it is then."),
+            **READ_PROBLEMS,
+            **EDGES_PROBLEMS,
+            **problems({"413": "The body is too large."}),
         },
-    }
-
-
-def _health(name: str, summary: str) -> dict[str, Any]:
-    return {
-        "get": {
-            "operationId": name,
-            "summary": summary,
-            "security": [],
-            "responses": {"200": {"description": "So it is."}},
-        }
     }

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.canonical import Json, dumps
 from app.export.stream import OrderChangedError
+from app.notify.sealing import SealError
 from app.store.cursor import CursorError
 from app.store.protocol import StoreUnavailableError
 
@@ -95,6 +96,12 @@ async def on_unavailable(request: Request, error: Exception) -> Response:
     return problem(503, "The store cannot answer now", "try again later", headers)
 
 
+async def on_unsealable(request: Request, error: Exception) -> Response:
+    """Answer when the secrets of an endpoint cannot be read."""
+    log.error("secrets cannot be read", path=request.url.path, reason=str(error))
+    return problem(409, "Secrets cannot be read", str(error))
+
+
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw: logged here, told to nobody."""
     log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
@@ -109,5 +116,6 @@ HANDLERS = {
     CursorError: on_bad_cursor,
     OrderChangedError: on_changed_order,
     StoreUnavailableError: on_unavailable,
+    SealError: on_unsealable,
     Exception: on_failure,
 }

@@ -7,9 +7,9 @@ from app.api.pages import answer, page
 from app.api.parameters import Parameters
 from app.api.problems import ProblemError, not_found
 from app.api.resources import resources_of
-from app.export.records import Record, timestamp
-from app.model import Arrival
+from app.model import Arrival, timestamp
 from app.receive.reading import NotACallbackError, NotJsonError, read_ids
+from app.record import Record
 from app.store import cursor
 from app.store.views import QuarantineView
 

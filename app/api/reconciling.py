@@ -12,11 +12,11 @@ from app.api.pages import answer
 from app.api.parameters import Parameters
 from app.api.problems import ProblemError
 from app.api.resources import resources_of, run_of
-from app.api.runs import run_record
-from app.export.records import timestamp
+from app.model import timestamp
 from app.proof import expected_results
 from app.reconcile.passing import NotProjectedError
 from app.reconcile.reconciler import Action, Reconciler
+from app.record import run_record
 
 T = TypeVar("T")
 

@@ -7,8 +7,11 @@ from starlette.requests import Request
 
 from app.api.problems import not_found
 from app.model import Arrival, Outcome
+from app.notify.live import LiveEvents
+from app.notify.sealing import Seal
 from app.reconcile.reconciler import Reconciler
 from app.reconcile.schedules import ScheduleApi
+from app.store.outbox import Addressed
 from app.store.protocol import Store
 from app.store.reader import Reader
 from app.store.views import RunView
@@ -34,6 +37,18 @@ class Resources:
     schedule_api: Callable[[], ScheduleApi | None]
     """Edges, for what is to be changed there; None without a key of its API."""
     ready_lag_s: float
+    base_url: str
+    """Where this collector is reached."""
+    seal: Seal
+    """Opens and closes the secrets of endpoints."""
+    allows_plain_urls: bool
+    """Whether endpoints may be reached without TLS."""
+    live: Callable[[], LiveEvents]
+    """Events as they happen."""
+    addressed: Addressed
+    """Which endpoints want which events."""
+    wake_deliveries: Callable[[], None]
+    """Say that endpoints changed, or that something is to be delivered."""
 
     @property
     def reader(self) -> Reader:

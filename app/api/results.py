@@ -9,7 +9,7 @@ from app.api.pages import chosen_format, chosen_shape, download, page
 from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
 from app.api.resources import Resources, resources_of, run_of
-from app.export.records import Result, flat_result, input_key_of, result_record
+from app.export.records import Result, flat_result, result_record
 from app.export.stream import (
     OrderChangedError,
     result_columns,
@@ -17,10 +17,11 @@ from app.export.stream import (
     results_file,
     snapshot,
 )
+from app.record import input_key_of
 from app.store import cursor
 from app.store.views import START, ResultFilter, ResultPosition, RunFilter, RunView
 
-RUN_PARAMETERS = ("input_uid", "limit", "cursor", "format", "shape")
+RUN_PARAMETERS = ("input_uid", "limit", "cursor", "format", "shape", "expires", "signature")
 MERGED_PARAMETERS = (
     "run_uid",
     "action_name",

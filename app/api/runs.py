@@ -8,9 +8,9 @@ from starlette.responses import Response
 from app.api.pages import answer, page
 from app.api.parameters import Parameters
 from app.api.resources import Resources, resources_of, run_of
-from app.export.records import Record, json_value, timestamp
 from app.model import Completeness, Source
 from app.proof import generations
+from app.record import Record, run_record, time_of
 from app.store import cursor
 from app.store.rows import EdgesCallbackRow
 from app.store.views import RUN_SORTS, RunFilter, RunView
@@ -31,53 +31,6 @@ DETAILS_MAX = 100
 """Callbacks and inputs that are named in what is missing of a run."""
 
 GONE = "Edges does not know this run any more: it archives runs 90 days after they were made"
-
-
-def run_record(run: RunView) -> Record:
-    """A run as the API shows it, but for the details of what is missing."""
-    pending = run.inputs - run.inputs_succeeded - run.inputs_failed
-    facts = run.told.facts if run.told else {}
-    return {
-        "run_uid": run.run_uid,
-        "action_name": run.action_name,
-        "execution_mode": run.execution_mode,
-        "scheduled_run_uid": run.scheduled_run_uid,
-        "status": run.status,
-        "completeness": run.completeness,
-        "counts": {
-            "callbacks": run.callbacks,
-            "duplicates": run.duplicates,
-            "conflicts": run.conflicts,
-            "results": run.results,
-            "expected_results": run.expected_results,
-            "inputs": run.inputs,
-            "inputs_succeeded": run.inputs_succeeded,
-            "inputs_failed": run.inputs_failed,
-            "inputs_pending": pending,
-        },
-        "missing": None if run.missing is None else json_value(run.missing) | {"callbacks": []},
-        "losses": _losses(run),
-        "first_received_at": timestamp(run.first_received_ms),
-        "last_received_at": timestamp(run.last_received_ms),
-        "finished_at": _time_of(run.finished_ms),
-        "reconciled_at": _time_of(run.verified_ms),
-        "last_error": facts.get("last_error"),
-    }
-
-
-def _time_of(unix_ms: int | None) -> str | None:
-    return None if unix_ms is None else timestamp(unix_ms)
-
-
-def _losses(run: RunView) -> Record | None:
-    """What callbacks did not bring by themselves; None as long as nobody asked Edges."""
-    if run.told is None:
-        return None
-    return {
-        "results": run.lost_results,
-        "inputs": run.lost_inputs,
-        "callbacks": run.told.failed_callbacks,
-    }
 
 
 async def list_runs(request: Request) -> Response:
@@ -145,8 +98,8 @@ async def _reconciliation(resources: Resources, run: RunView) -> Record | None:
         due is not None and (due.due_ms is not None or problem is not None)
     )
     return {
-        "checked_at": _time_of(checked_ms or None),
-        "next_at": _time_of(due.due_ms if due else None),
+        "checked_at": time_of(checked_ms or None),
+        "next_at": time_of(due.due_ms if due else None),
         "is_over": problem is not None or (checked_ms >= asked_ms > 0 and is_settled),
         "problem": problem,
         "generations": len(generations(run.told)) if run.told else 0,
@@ -176,7 +129,7 @@ def _edges_callback(row: EdgesCallbackRow) -> Record:
         "batch_uid": row.batch_uid,
         "http_status": row.http_status,
         "error": row.error,
-        "created_at": _time_of(row.created_ms),
+        "created_at": time_of(row.created_ms),
         "replays_asked": row.replays,
     }
 

@@ -13,9 +13,8 @@ from app.api.pages import answer, page
 from app.api.parameters import Parameters
 from app.api.problems import ProblemError, not_found
 from app.api.resources import resources_of
-from app.api.runs import run_record
 from app.canonical import Json
-from app.export.records import Record, timestamp
+from app.model import timestamp
 from app.reconcile.iterations import (
     GOING_MS_MAX,
     Iteration,
@@ -28,6 +27,7 @@ from app.reconcile.iterations import (
 from app.reconcile.schedule_record import phases_of, read_schedule, record_of, time_ms
 from app.reconcile.schedules import ScheduleAction, act, produced
 from app.reconcile.timetable import Timetable, TimetableError, local_time
+from app.record import Record, run_record
 from app.store import cursor
 from app.store.views import RunFilter, RunView, ScheduleFilter, ScheduleView
 

@@ -31,7 +31,7 @@ def rebuild(
     allow_deep_nesting()
     try:
         with bars() as bar, opened_for_rebuild(settings) as store:
-            done = rebuild_projection(store, settings.result_keys, bar("rebuilding"))
+            done = rebuild_projection(store, settings, bar("rebuilding"))
     except StoreError as error:
         fail(str(error), code=2 if isinstance(error, NoLogError) else 1)
     if as_json:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from app.api.runs import run_record
 from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
 from app.cli.progress import Bar, bars
@@ -22,6 +21,7 @@ from app.reconcile.errors import EdgesApiError
 from app.reconcile.opened import opened_reconciliation
 from app.reconcile.passing import NotProjectedError, Progress
 from app.reconcile.reconciler import Reconciler
+from app.record import run_record
 from app.settings import Settings
 from app.store.database import store_of
 from app.store.protocol import StoreError

@@ -1,18 +1,16 @@
-"""Result and input records: what a row is, in its nested and in its flat shape."""
+"""Results as rows, in their nested and in their flat shape; inputs in the flat one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from orjson import Fragment
 
 from app.canonical import Json, canonical, digest, parse
 from app.envelope import opened
 from app.fields import flatten
-from app.model import results_of
-from app.store.views import CountedCallback, CountedPage, InputView, ResultPosition, page_key
-
-Record = dict[str, Json]
+from app.model import results_of, timestamp
+from app.record import Record, callback_ref
+from app.store.views import CountedCallback, CountedPage, ResultPosition, page_key
 
 
 @dataclass(slots=True)
@@ -116,31 +114,6 @@ def flat_result(result: Result) -> Record:
 RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
 
 
-def input_record(run_uid: str, view: InputView) -> Record:
-    """The nested shape of an input."""
-    told = view.told
-    return {
-        "run_uid": run_uid,
-        "input_uid": view.input_uid or input_uid(view.input_key),
-        "input": json_value(view.input),
-        "custom_data": json_value(view.custom_data),
-        "status": view.status,
-        "error": None if view.error is None else json_value(view.error),
-        "result_count": view.results,
-        "started_at": _moment(told.started_ms if told else None, view.first_received_ms),
-        "finished_at": (
-            _moment(told.finished_ms if told else None, view.last_received_ms)
-            if view.status not in ("RUNNING", "QUEUED")
-            else None
-        ),
-    }
-
-
-def _moment(told_ms: int | None, shown_ms: int) -> str | None:
-    """When it was: as Edges told, else as callbacks came; None if neither says."""
-    return timestamp(told_ms or shown_ms) if told_ms or shown_ms else None
-
-
 ERROR_COLUMNS = (
     "error.label",
     "error.message",
@@ -169,38 +142,6 @@ def flat_input(record: Record) -> Record:
     for name in ("status", "result_count", "input_uid", "run_uid", "started_at", "finished_at"):
         row[f"_{name}"] = record[name]
     return row
-
-
-def timestamp(unix_ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def callback_ref(callback_key: str) -> str | None:
-    """The `callback_ref_uid` that a key stands for; None if there was none."""
-    return None if not callback_key or callback_key.startswith("body:") else callback_key
-
-
-_LOCAL = "local-"
-
-
-def input_uid(input_key: bytes) -> str:
-    """The uid of an input. Until Edges' own is known it is ours, and says so."""
-    return _LOCAL + input_key.hex()
-
-
-def input_key_of(uid: str) -> bytes | None:
-    """The input key behind an `input_uid`, None if it can be none of ours."""
-    try:
-        return bytes.fromhex(uid.removeprefix(_LOCAL)) if uid.startswith(_LOCAL) else None
-    except ValueError:
-        return None
-
-
-def json_value(text: str) -> Json:
-    """JSON text of the store as a value, with integers of any size exact."""
-    return parse(text.encode())
 
 
 def _section(prefix: str, value: Json) -> Iterator[tuple[str, Json]]:

@@ -11,15 +11,14 @@ from app.export.formats import Shape, Writer
 from app.export.records import (
     INPUT_OWN_COLUMNS,
     RESULT_OWN_COLUMNS,
-    Record,
     Result,
     flat_input,
     flat_result,
-    input_record,
     result_record,
     results_in,
     results_on,
 )
+from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
 from app.store.views import (

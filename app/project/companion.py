@@ -14,7 +14,7 @@ from time import monotonic, sleep
 
 from app.canonical import allow_deep_nesting
 from app.memory import spare_the_garbage_collector
-from app.project.projector import Projector
+from app.project.projector import projector_of
 from app.settings import Settings
 from app.store.database import opened_for_work
 from app.store.protocol import StoreUnavailableError
@@ -81,7 +81,7 @@ def _project(settings: Settings, worker_name: str, line: Connection) -> None:
     allow_deep_nesting()
     spare_the_garbage_collector()
     with opened_for_work(settings, worker_name) as work:
-        projector = Projector(work.log, work.projection, settings.result_keys)
+        projector = projector_of(work, settings)
         while not line.poll(0):
             try:
                 batch = projector.project_batch()

@@ -10,13 +10,12 @@ from typing import Any
 
 from app.canonical import Json, canonical, digest, parse
 from app.fields import field_names, lookup_values
-from app.model import ENDED_INPUT_STATUSES, input_status
+from app.model import ENDED_INPUT_STATUSES, FAILED_INPUT_STATUSES, input_status
 from app.project.answers import InputTold
 from app.project.reading import Reading, input_key
 from app.store.rows import NO_INPUT, Changes, InputRow, Known
 from app.told import ToldInput
 
-_FAILED = frozenset({"FAILED", "BLOCKED", "STOPPED"})
 _SPOKEN = ENDED_INPUT_STATUSES - {"STOPPED"}
 """Ends of an input of which a callback tells."""
 
@@ -32,9 +31,11 @@ class Inputs:
     def __init__(self, known: Known, changes: Changes) -> None:
         self._changes = changes
         self._by_key = known.inputs
-        self._by_alias = known.aliased
         self._by_no = {row.input_no: row for row in known.inputs.values()}
-        self._by_no |= {row.input_no: row for row in self._by_alias.values()}
+        # One object for each row, also where it was found both by its key and by an alias.
+        self._by_alias = {
+            key: self._by_no.setdefault(row.input_no, row) for key, row in known.aliased.items()
+        }
         self._shapes: set[tuple[str, tuple[str, ...]]] = set()
 
     def find(self, key: bytes) -> InputRow | None:
@@ -138,6 +139,7 @@ class Inputs:
         self._tally(row, -1)
         moved = self._new(key, parse(input_json), parse(custom_json), input_json, custom_json)
         moved.told, moved.input_uid, row.told, row.input_uid = row.told, row.input_uid, None, None
+        moved.failed_as, row.failed_as = row.failed_as, None
         self._tally(moved, 1)
         self._tally(row, 1)
 
@@ -181,7 +183,7 @@ class Inputs:
                     run.told.unheard += change
         if status == "SUCCEEDED":
             run.inputs_succeeded += change
-        elif status in _FAILED:
+        elif status in FAILED_INPUT_STATUSES:
             run.inputs_failed += change
 
 

@@ -5,14 +5,18 @@ from functools import partial
 from time import perf_counter, process_time, time_ns
 from typing import NamedTuple
 
+from app.event import Event
 from app.model import Logged, RunId, Source
 from app.project.answers import Answer, read_answer
 from app.project.inputs import twin_key
 from app.project.merge import Merge
+from app.project.raising import Standing, raised, standing
 from app.project.reading import Reading, read_callback
 from app.project.recount import digests_of, has_any, recount
 from app.project.telling import Telling
 from app.proof import is_reset
+from app.settings import Settings
+from app.store.database import Rebuild, Work
 from app.store.protocol import LogReader, Projection
 from app.store.rows import (
     NO_INPUT,
@@ -41,6 +45,8 @@ class Projected(NamedTuple):
     """False if another worker took over; then nothing was written."""
     callbacks: int
     body_bytes: int
+    events: int
+    """How many it raised."""
     has_callbacks: bool
     """False if all of them are answers of Edges, which nobody sends in a burst."""
     oldest_received_ms: int
@@ -53,7 +59,16 @@ class Projected(NamedTuple):
 class Projector:
     """Projects the log, batch by batch. Idempotent: progress is kept with what is derived."""
 
-    def __init__(self, log: LogReader, projection: Projection, result_keys: Sequence[str]) -> None:
+    def __init__(
+        self,
+        log: LogReader,
+        projection: Projection,
+        result_keys: Sequence[str],
+        *,
+        asks_edges: bool = False,
+    ) -> None:
+        """`asks_edges`: whether Edges will be asked about runs; see `app.project.raising`."""
+        self._asks_edges = asks_edges
         self._log = log
         self._projection = projection
         self._result_keys = result_keys
@@ -68,7 +83,8 @@ class Projector:
         batch, next_seq = self._log.read(claim, callbacks_max=BATCH_MAX, bytes_max=BATCH_BYTES_MAX)
         if next_seq == claim.from_seq:
             return None
-        batch, next_seq = _bounded(batch, next_seq)
+        batch, next_seq = _bounded(batch, next_seq, claim.announced_seq)
+        is_news = bool(batch) and batch[-1].seq >= claim.announced_seq
         if claim.from_seq != self._expected.pop(claim.run, 0):
             # A rebuild or another worker stepped in: what we wrote may be gone.
             self._fields_seen.clear()
@@ -77,7 +93,7 @@ class Projector:
         for logged in batch:
             self._read(logged, by_run.setdefault(logged.run, _Entries([], [])))
         compute_s, compute_cpu_s = perf_counter() - started, process_time() - started_cpu
-        changes = [self._merge(run, entries) for run, entries in by_run.items()]
+        changes = [self._merge(run, entries, is_news=is_news) for run, entries in by_run.items()]
         is_saved = self._projection.save(changes, claim, next_seq)
         if is_saved:
             self._expected[claim.run] = next_seq
@@ -90,6 +106,7 @@ class Projector:
             is_saved,
             len(batch),
             size,
+            sum(change.events_raised for change in changes),
             has_callbacks,
             oldest_ms,
             compute_s,
@@ -102,10 +119,12 @@ class Projector:
         elif logged.conflicts_with is None and (answer := read_answer(logged)) is not None:
             entries.answers.append(answer)
 
-    def _merge(self, run: RunId, entries: "_Entries") -> Changes:
+    def _merge(self, run: RunId, entries: "_Entries", *, is_news: bool) -> Changes:
         """Callbacks before answers: neither minds, and answers count what callbacks brought."""
         earlier = _Earlier(run, self._log, self._projection, self._result_keys)
-        merge = Merge(self._known(run, entries), earlier)
+        known = self._known(run, entries)
+        before = standing(known.run, asks_edges=self._asks_edges)
+        merge = Merge(known, earlier)
         for reading in entries.callbacks:
             merge.add(reading)
         must_recount = False
@@ -115,7 +134,18 @@ class Projector:
             must_recount = telling.must_recount
         self._recount_if_due(merge, must_recount=must_recount)
         self._forget_known_fields(merge.changes)
+        if is_news:
+            merge.changes.events = partial(self._raised, merge.changes, before)
         return merge.changes
+
+    def _raised(self, changes: Changes, before: Standing) -> list[Event]:
+        return raised(
+            changes,
+            before,
+            asks_edges=self._asks_edges,
+            duplicates=self._log.duplicates(changes.run.id),
+            now_ms=time_ns() // 1_000_000,
+        )
 
     def _recount_if_due(self, merge: Merge, *, must_recount: bool) -> None:
         """Have it decided again which results of `/outputs` count, if that may have changed."""
@@ -189,10 +219,25 @@ class Projector:
         changes.fields = {(section, name) for _, section, name in new}
 
 
-def _bounded(batch: list[Logged], next_seq: int) -> tuple[list[Logged], int]:
-    """As much of a batch as may be read at once, and the seq after it."""
+def projector_of(store: Work | Rebuild, settings: Settings) -> Projector:
+    """What projects a database as the settings want it."""
+    return Projector(
+        store.log,
+        store.projection,
+        settings.result_keys,
+        asks_edges=settings.edges_api_key is not None,
+    )
+
+
+def _bounded(batch: list[Logged], next_seq: int, announced_seq: int) -> tuple[list[Logged], int]:
+    """As much of a batch as may be read at once, and the seq after it.
+
+    What is announced is not read together with what is news.
+    """
     size = 0
     for place, logged in enumerate(batch):
+        if place and logged.seq >= announced_seq > batch[0].seq:
+            return batch[:place], logged.seq
         if logged.source != Source.CALLBACK:
             size += len(logged.body)
             if size > ANSWER_BYTES_MAX and place:

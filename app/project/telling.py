@@ -12,6 +12,8 @@ from app.proof import generations
 from app.store.rows import CallbackRow, Changes, EdgesCallbackRow, OutputPage
 from app.told import Act, Told, Walk
 
+REASON_LENGTH_MAX = 120
+
 _FACTS = ("parameters", "created_at", "started_at", "finished_at", "retry_count")
 
 
@@ -107,8 +109,17 @@ class Telling:
             return
         replays = known.replays if known else 0
         rows[record.uid] = EdgesCallbackRow(*record, told_ms, replays)
-        was, is_now = known is not None and _is_lost(known), _is_lost(rows[record.uid])
-        self._told.failed_callbacks += is_now - was
+        for row, change in ((known, -1), (rows[record.uid], 1)):
+            if row is not None and _is_lost(row):
+                self._told.failed_callbacks += change
+                self._count_failure(row, change)
+
+    def _count_failure(self, row: EdgesCallbackRow, change: int) -> None:
+        reason = _reason(row)
+        failures = self._told.failures
+        failures[reason] = failures.get(reason, 0) + change
+        if failures[reason] <= 0:
+            del failures[reason]
 
     def _note_replay(self, original: str, answer: Answer) -> None:
         rows = self._changes.edges_callbacks
@@ -136,3 +147,10 @@ class Telling:
 def _is_lost(row: EdgesCallbackRow) -> bool:
     """Whether it is an original that Edges could not deliver."""
     return row.status == "FAILED" and row.parent_uid is None
+
+
+def _reason(row: EdgesCallbackRow) -> str:
+    """Why Edges could not deliver it, in few enough words that reasons stay few."""
+    if row.http_status is not None:
+        return f"refused with HTTP status {row.http_status}"
+    return (row.error or "no reason given")[:REASON_LENGTH_MAX]

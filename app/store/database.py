@@ -21,19 +21,27 @@ if TYPE_CHECKING:
     from app.store.postgres.target import PostgresTarget
 
 
-def store_of(settings: Settings, on_news: Callable[[], None]) -> Store:
+def store_of(
+    settings: Settings,
+    on_news: Callable[[], None],
+    on_events: Callable[[], None] = lambda: None,
+) -> Store:
     """The store for the service; not open yet.
 
     `on_news` is called when there is something to project that came by another way than
-    this process. Raises StoreError if what the store needs is not installed.
+    this process, `on_events` when another replica told of events. Raises StoreError if what
+    the store needs is not installed.
     """
     if settings.postgres_url is None:
         return SqliteStore(
-            settings.log_path, settings.projection_path, checkpoint_bytes=settings.checkpoint_bytes
+            settings.log_path,
+            settings.projection_path,
+            settings.outbox_path,
+            checkpoint_bytes=settings.checkpoint_bytes,
         )
     from app.store.postgres.store import PostgresStore  # noqa: PLC0415 - needs the extra
 
-    return PostgresStore(settings.postgres_url, on_news=on_news)
+    return PostgresStore(settings.postgres_url, on_news=on_news, on_events=on_events)
 
 
 def schema_states(settings: Settings) -> list[SchemaState]:
@@ -63,7 +71,7 @@ def migrate(settings: Settings) -> dict[str, list[str]]:
 
 
 def _files(settings: Settings) -> Mapping[str, Path]:
-    paths = (settings.log_path, settings.projection_path)
+    paths = (settings.log_path, settings.projection_path, settings.outbox_path)
     return dict(zip(migrations.PARTS, paths, strict=True))
 
 
@@ -87,7 +95,7 @@ def opened_for_work(settings: Settings, worker_name: str) -> Iterator[Work]:
             yield Work(*work)
         return
     log = SqliteLogReader(settings.log_path)
-    projection = SqliteProjection(settings.projection_path)
+    projection = SqliteProjection(settings.projection_path, settings.outbox_path)
     yield Work(log, projection)
     projection.close()
     log.close()
@@ -149,16 +157,16 @@ def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
         raise NoLogError(
             f"there is no log at {settings.log_path}; COLLECTOR_DATA_DIR says where it is"
         )
-    log_state, _ = schema_states(settings)  # of the projection all is replaced, schema and all
+    log_state, *_ = schema_states(settings)  # of the projection all is replaced, schema and all
     _refuse_pending([log_state])
     log = SqliteLogReader(settings.log_path)
     with tempfile.TemporaryDirectory(
         prefix="rebuild-", dir=settings.projection_path.parent, ignore_cleanup_errors=True
     ) as folder:
-        fresh = SqliteProjection(Path(folder) / "projection.db")
+        fresh = SqliteProjection(Path(folder) / "projection.db", settings.outbox_path)
 
         def replace() -> None:
-            old = SqliteProjection(settings.projection_path)
+            old = SqliteProjection(settings.projection_path, settings.outbox_path)
             old.replace_with(fresh)
             old.close()
 

@@ -148,7 +148,10 @@ def input_row(columns: Sequence[Any]) -> InputRow:
     input_no, key, given, custom, statuses, error, *rest, told = columns
     shown = orjson.loads(error) if error else None
     rest = [set(orjson.loads(statuses)), shown, *rest, read_told_input(told) if told else None]
-    return InputRow(input_no, key, given, custom, *rest)
+    row = InputRow(input_no, key, given, custom, *rest)
+    if row.has_failed:
+        row.failed_as = row.input_uid or ""
+    return row
 
 
 def as_json(values: Set[str]) -> str:

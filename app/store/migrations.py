@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.store.protocol import SchemaError
 
-PARTS = ("log_schema", "projection_schema")
+PARTS = ("log_schema", "projection_schema", "outbox_schema")
 """What a database consists of, named after the folders of their steps."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
+from app.store.outbox import Outbox
 from app.store.reader import Reader
 from app.store.rows import (
     CallbackRow,
@@ -44,6 +45,10 @@ class Store(Protocol):
     @property
     def reader(self) -> Reader:
         """For the API and the exports."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Events, and deliveries on their way."""
 
     @property
     def description(self) -> str:
@@ -115,6 +120,9 @@ class LogReader(Protocol):
 
     def size(self) -> int:
         """About how many callbacks the log holds."""
+
+    def duplicates(self, run: RunId) -> int:
+        """How many repeats of a run's callbacks came."""
 
 
 class Projection(Protocol):

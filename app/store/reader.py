@@ -12,6 +12,7 @@ from typing import Any
 import zstandard
 
 from app.store.derived import EDGES_CALLBACK_COLUMNS
+from app.store.outbox_reads import OutboxReads
 from app.store.rows import NO_INPUT, EdgesCallbackRow
 from app.store.schedule_reads import ScheduleReads
 from app.store.views import (
@@ -82,7 +83,7 @@ class Where:
         return " AND ".join(self._conditions) or "true"
 
 
-class Reader(ScheduleReads):
+class Reader(ScheduleReads, OutboxReads):
     """Reads for the API and the exports. Everything raises StoreUnavailableError."""
 
     runs_from: str

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.canonical import Json
-from app.model import Logged, RunId, input_status
+from app.event import Event
+from app.model import FAILED_INPUT_STATUSES, Logged, RunId, input_status
 from app.told import Told, ToldInput, told_input_error, told_input_status
 
 NO_INPUT = b""
@@ -20,6 +21,8 @@ class Claim(NamedTuple):
     from_seq: int
     before_seq: int | None = None
     """Where the run's log ended when it was claimed; None: wherever it ends."""
+    announced_seq: int = 1
+    """Before it all events are raised already: what is derived there again raises none."""
 
 
 class Portion(NamedTuple):
@@ -82,6 +85,20 @@ class InputRow:
     alias_key: bytes | None = None
     """The key of callbacks of it that do not name the input, only its custom_data."""
     told: ToldInput | None = None
+    failed_as: str | None = None
+    """The uid under which it had failed already when it was read, empty if it had none."""
+
+    @property
+    def has_newly_failed(self) -> bool:
+        """Whether it has failed, and had not when it was read."""
+        if not self.has_failed or self.failed_as is None:
+            return self.has_failed
+        return self.failed_as not in ("", self.input_uid)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed by itself; what somebody stopped did not."""
+        return self.status in FAILED_INPUT_STATUSES and self.status != "STOPPED"
 
     @property
     def status(self) -> str:
@@ -202,6 +219,16 @@ class Changes:
     """To be called within the transaction, before the run's row is written."""
     are_inputs_placed: bool = False
     """Whether all inputs that were told of have their place now."""
+    events: Callable[[], list[Event]] | None = None
+    """What it raises; to be called within the transaction, after all else is decided."""
+
+    events_raised: int = 0
+
+    def raised(self) -> list[Event]:
+        """The events that it raises, in order."""
+        found = self.events() if self.events else []
+        self.events_raised = len(found)
+        return found
 
 
 class Due(NamedTuple):

@@ -12,6 +12,8 @@ import pytest
 from app.api.application import create_api
 from app.api.resources import Resources
 from app.model import Arrival
+from app.notify.links import LinkSigner
+from app.notify.sealing import Seal
 from app.reconcile.errors import (
     AnswerShapeError,
     EdgesApiError,
@@ -58,10 +60,18 @@ class Api:
             reconciler=lambda: None,
             ready_lag_s=60.0,
             schedule_api=lambda: self.edges if self.has_key else None,
+            base_url="http://api",
+            seal=Seal("key"),
+            allows_plain_urls=False,
+            live=lambda: NotImplemented,
+            addressed=lambda events, endpoints: NotImplemented,
+            wake_deliveries=lambda: None,
         )
 
         async def asking() -> httpx2.Response:
-            transport = httpx2.ASGITransport(create_api(resources, admin_key="key"))
+            transport = httpx2.ASGITransport(
+                create_api(resources, admin_key="key", links=LinkSigner("key"))
+            )
             async with httpx2.AsyncClient(
                 transport=transport,
                 base_url="http://api/api/v1/",

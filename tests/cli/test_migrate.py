@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.store.migrations import PARTS
 from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
 from tests.conftest import sqlite_only
@@ -46,7 +47,7 @@ def test_as_json(database: Mapping[str, str]) -> None:
     assert before.returncode == 1
     state = json.loads(before.stdout)
     assert not state["is_up_to_date"]
-    assert [part["part"] for part in state["parts"]] == ["log_schema", "projection_schema"]
+    assert [part["part"] for part in state["parts"]] == [*PARTS]
     pending = {part["part"]: part["pending"] for part in state["parts"]}
     assert json.loads(migrate(database, "up", "--json").stdout) == {"applied": pending}
     after = json.loads(migrate(database, "status", "--json").stdout)

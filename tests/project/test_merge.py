@@ -4,11 +4,9 @@ import asyncio
 import itertools
 import json
 import random
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +32,7 @@ from app.store.protocol import Store
 from app.store.reader import Reader
 from app.store.views import InputFilter, ResultFilter, RunFilter
 from tests.callbacks import callback
-from tests.databases import fresh_database, postgres
+from tests.databases import emptied_database, postgres
 
 RESULT_KEYS = Settings.model_fields["result_keys"].default
 
@@ -131,8 +129,7 @@ def outcome(
     """The state and the exports after `batches`; with a seed, restarts and rebuilds in between."""
     rng = random.Random(seed)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        fresh_database(kind, Path(folder)) as env,
+        emptied_database(kind) as env,
         pytest.MonkeyPatch.context() as patch,
         asyncio.Runner() as runner,
     ):
@@ -157,7 +154,7 @@ def outcome(
                     projector = open_projector(working, configured)
                 if 0.2 < chance < 0.4:
                     with opened_for_rebuild(configured) as again:
-                        rebuild(again, RESULT_KEYS, lambda done, total: None)
+                        rebuild(again, configured, lambda done, total: None)
             project(projector)
         state = runner.run(exported(store.reader))
         runner.run(store.close())

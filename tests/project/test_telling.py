@@ -135,3 +135,30 @@ def test_what_a_conflict_takes_back_counts_again_where_edges_lists_it() -> None:
     for seed in (7, 50, 132):  # each projected by itself, and nothing rebuilt at the end
         state = outcome("sqlite", [[spelled(first, 0)], [walk], [spelled(longer, 0)]], seed)
         assert results_of_run(state["results"]) == Counter({canonical(one): 1, canonical(other): 2})
+
+
+def test_a_callback_of_an_input_that_has_a_twin_is_not_forgotten() -> None:
+    """Asked for by key and by alias at once, a stored row is one object."""
+    row = {
+        "input_data": {"linkedin_profile_url": "https://www.linkedin.com/in/row-1"},
+        "custom_data": {"row_id": "row-1", "list": "leads"},
+        "status": None,
+        "output_count": 0,
+    }
+    first, second = (
+        answer(
+            f"p:{page}",
+            Source.INPUTS,
+            [row | {"uid": f"uid-{page}"}],
+            EARLY_MS + page,
+            walk="w",
+            page=page,
+            began_ms=EARLY_MS,
+            next_url="https://edges/?page=9",
+        )
+        for page in (1, 2)
+    )
+    came = spelled(callback("c1", run=RUN, row="row-1", results=({"id": 1},)), 0)
+    due = outcome("sqlite", [[came, first, second]], None)
+    for seed in range(10):
+        assert outcome("sqlite", [[first], [came, second]], seed) == due

@@ -6,12 +6,10 @@ entry; the collector is restarted and rebuilt. `COLLECTOR_SOAK=N` tries N exampl
 
 import asyncio
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -139,7 +137,7 @@ def test_it_does_so_on_postgres(running: Running, part: int, plan: Plan) -> None
 
 def converges(running: Running, kind: str, plan: Plan) -> None:
     note(repr(plan))
-    with tempfile.TemporaryDirectory() as folder, configured(kind, Path(folder)) as wanted:
+    with configured(kind) as wanted:
 
         async def trying() -> None:
             async with collecting(running.edges, wanted) as world:

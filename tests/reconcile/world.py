@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ from app.settings import Settings
 from app.simulator import Scenario, SimulatedEdges
 from app.store.database import opened_for_rebuild, opened_for_work, store_of
 from app.store.views import InputFilter, ResultFilter, RunView
-from tests.databases import fresh_database
+from tests.databases import emptied_database
 
 if TYPE_CHECKING:
     from app.store.protocol import Store
@@ -188,7 +187,7 @@ class Collecting:
     async def rebuild(self) -> None:
         def rebuilding() -> None:
             with opened_for_rebuild(self.configured) as again:
-                rebuild(again, RESULT_KEYS, lambda done, total: None)
+                rebuild(again, self.configured, lambda done, total: None)
 
         await self._on_thread(rebuilding)
 
@@ -298,9 +297,9 @@ class Collecting:
 
 
 @contextmanager
-def configured(kind: str, folder: Path) -> Iterator[Settings]:
+def configured(kind: str) -> Iterator[Settings]:
     """The settings for an empty database of this kind. Not within an event loop."""
-    with fresh_database(kind, folder) as env, pytest.MonkeyPatch.context() as patch:
+    with emptied_database(kind) as env, pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
         yield Settings()

@@ -26,7 +26,11 @@ from tests.conftest import postgres_only, sqlite_only
 from tests.databases import run
 
 STORES = {"sqlite": sqlite_migrations, "postgres": postgres_migrations}
-FILES = {"log_schema": "collector.db", "projection_schema": "collector-projection.db"}
+FILES = {
+    "log_schema": "collector.db",
+    "projection_schema": "collector-projection.db",
+    "outbox_schema": "collector-outbox.db",
+}
 
 
 def known(settings: Settings) -> dict[str, list[str]]:
@@ -85,14 +89,14 @@ def test_a_failed_step_leaves_nothing_behind(
     everything = known(settings)
     half_done = "CREATE TABLE half (one integer);\n\nINSERT INTO half VALUES (1);\n\nNONSENSE;\n"
     with monkeypatch.context() as patched:
-        add_step(patched, "projection_schema", half_done)
+        add_step(patched, PARTS[-1], half_done)
         for _ in range(2):
             with pytest.raises(SchemaError, match=r"_more\.sql failed, and nothing of it was"):
                 migrate(settings)
     # What came before it stays, and is not applied again.
     assert {state.part: state.applied for state in schema_states(settings)} == everything
-    add_step(monkeypatch, "projection_schema", "CREATE TABLE half (one integer);\n")
-    assert migrate(settings)["projection_schema"] != []
+    add_step(monkeypatch, PARTS[-1], "CREATE TABLE half (one integer);\n")
+    assert migrate(settings)[PARTS[-1]] != []
 
 
 def test_a_step_that_was_changed_is_refused(
@@ -174,9 +178,9 @@ def test_a_part_that_was_thrown_away_is_made_again(settings: Settings) -> None:
     settings.projection_path.unlink()
     everything = known(settings)
     applied = [state.applied for state in schema_states(settings)]
-    assert applied == [everything[PARTS[0]], []]
+    assert applied == [everything[PARTS[0]], [], everything[PARTS[2]]]
     assert not settings.projection_path.exists()
-    assert migrate(settings) == {"log_schema": [], "projection_schema": everything[PARTS[1]]}
+    assert migrate(settings) == {part: [] for part in PARTS} | {PARTS[1]: everything[PARTS[1]]}
 
 
 @sqlite_only
@@ -245,7 +249,7 @@ def test_a_database_that_is_read_only_is_not_migrated(
     monkeypatch.setenv("COLLECTOR_DATABASE_URL", url)
     with pytest.raises(SchemaError, match="read-only"):
         migrate(Settings())
-    assert [len(state.applied) for state in schema_states(settings)] == [0, 0]
+    assert [len(state.applied) for state in schema_states(settings)] == [0] * len(PARTS)
 
 
 @postgres_only

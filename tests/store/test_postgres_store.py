@@ -1,7 +1,7 @@
 """PostgreSQL as the service holds it: news travels between replicas, and comes back after a cut."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import asyncpg
 import pytest
@@ -10,13 +10,22 @@ from app import observe
 from app.model import Arrival, Outcome
 from app.store.postgres.store import PostgresStore
 from tests.databases import fresh_postgres
+from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """One of these tests' own: on another they would hear of what other tests log."""
+    own = PostgresServer().start()
+    yield own
+    own.remove()
+
+
 @pytest.fixture
-async def url() -> AsyncIterator[str]:
-    with_schema = fresh_postgres()
+async def url(server: PostgresServer) -> AsyncIterator[str]:
+    with_schema = fresh_postgres(server.url)
     yield await asyncio.to_thread(with_schema.__enter__)
     await asyncio.to_thread(with_schema.__exit__, None, None, None)
 

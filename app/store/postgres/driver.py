@@ -23,6 +23,7 @@ WORK_TIMEOUT_S = 120.0
 
 VERSION_MIN = 13
 CHANNEL = "edges_collector_log"
+EVENTS_CHANNEL = "edges_collector_events"
 
 OUTAGE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a statement may raise when the server cannot be reached, or refuses."""

@@ -20,6 +20,7 @@ from app.model import Arrival, Outcome, Quarantined
 from app.store import segments
 from app.store.postgres.driver import OUTAGE, KeptConnection, Row, reason
 from app.store.protocol import LogUnavailableError
+from app.store.raised import EVENT_COLUMNS, quarantined_event
 
 # Planning takes as long as a small group, so it is done once for all, with the shape of the
 # plan laid down: keys by their index, and what was given joined by hashing.
@@ -48,6 +49,21 @@ _EARLIER = """
         WHERE run_uid = g.run_uid AND first_seq <= k.seq ORDER BY first_seq DESC LIMIT 1
     ) AS s
     ORDER BY g.n
+"""
+
+_QUARANTINE = f"""
+    WITH kept AS (
+        INSERT INTO quarantine AS q (quarantine_id, body_digest, received_ms, last_received_ms,
+            reason, detail, content_type, body_bytes, frame)
+        VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (body_digest) DO UPDATE SET times_seen = q.times_seen + 1,
+            last_received_ms = excluded.received_ms
+        RETURNING quarantine_id, times_seen
+    ), raised AS (
+        INSERT INTO raised_events ({EVENT_COLUMNS})
+        SELECT $9, $10, $11, $12, $13, $14, $15, $16 FROM kept WHERE times_seen = 1
+    )
+    SELECT quarantine_id FROM kept
 """
 
 log = structlog.get_logger("store")
@@ -186,20 +202,18 @@ class PostgresLog:
 
     async def quarantine(self, item: Quarantined) -> str:
         """Keep a body that was not understood, durably; the id under which it is kept."""
+        raised = quarantined_event(item)
         rows = await self._fetch(
-            "INSERT INTO quarantine AS q (quarantine_id, body_digest, received_ms,"
-            " last_received_ms, reason, detail, content_type, body_bytes, frame)"
-            " VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8)"
-            " ON CONFLICT (body_digest) DO UPDATE SET times_seen = q.times_seen + 1,"
-            " last_received_ms = excluded.received_ms RETURNING quarantine_id",
+            _QUARANTINE,
             item.quarantine_id,
             digest(item.body),
             item.received_ms,
-            item.reason,
+            _without_nul(item.reason),
             _without_nul(item.detail),
             _without_nul(item.content_type),
             len(item.body),
             self._compressor.compress(item.body),
+            *raised,
         )
         return str(rows[0][0])
 

@@ -22,6 +22,11 @@ class PostgresLogReader:
         rows = self._connection.fetch("SELECT coalesce(sum(next_seq - 1), 0)::bigint FROM log_runs")
         return int(rows[0][0])
 
+    def duplicates(self, run: RunId) -> int:
+        """How many repeats of a run's callbacks came."""
+        rows = self._connection.fetch("SELECT duplicates FROM log_runs WHERE run_uid = $1", run.uid)
+        return int(rows[0][0]) if rows else 0
+
     def read(self, claim: Claim, *, callbacks_max: int, bytes_max: int) -> Portion:
         """The first callbacks of a claim, in order; at least one if there is one.
 

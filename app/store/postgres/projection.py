@@ -26,6 +26,7 @@ from app.store.derived import (
     told_input_values,
 )
 from app.store.postgres.driver import BlockingConnection, Row
+from app.store.raised import EVENT_COLUMNS
 from app.store.rows import (
     CallbackRow,
     Changes,
@@ -51,7 +52,9 @@ _CLAIM = """
     UPDATE projections p
     SET leased_by = $1, leased_until = now() + $2 * interval '1 second'
     FROM (
-        SELECT q.run_uid, l.next_seq
+        SELECT q.run_uid, l.next_seq, coalesce((
+            SELECT announced_seq FROM announcements a WHERE a.run_uid = q.run_uid
+        ), 1) AS announced_seq
         FROM log_runs l JOIN projections q USING (run_uid)
         WHERE {chosen} AND l.run_uid > $3 AND l.next_seq > q.next_seq
             AND (q.leased_until < now() OR q.leased_by = $1)
@@ -59,7 +62,12 @@ _CLAIM = """
         FOR UPDATE OF q SKIP LOCKED
     ) AS free
     WHERE p.run_uid = free.run_uid
-    RETURNING p.run_uid, p.next_seq, free.next_seq AS before_seq
+    RETURNING p.run_uid, p.next_seq, free.next_seq AS before_seq, free.announced_seq
+"""
+_ANNOUNCE = """
+    INSERT INTO announcements AS a (run_uid, announced_seq) VALUES ($1, $2)
+    ON CONFLICT (run_uid) DO UPDATE
+    SET announced_seq = greatest(a.announced_seq, excluded.announced_seq)
 """
 _CLEAN_UP = """
     UPDATE log_runs l SET is_dirty = false FROM projections p
@@ -102,11 +110,11 @@ class PostgresProjection:
         return None
 
     def _claim_after(self, run_uid: str) -> Claim | None:
-        for uid, next_seq, before_seq in self._connection.fetch(
+        for uid, next_seq, before_seq, announced_seq in self._connection.fetch(
             self._claim, self._holder, LEASE_S, run_uid
         ):
             self._last_uid = uid
-            return Claim(RunId(0, uid), next_seq, before_seq)
+            return Claim(RunId(0, uid), next_seq, before_seq, announced_seq)
         return None
 
     # ----------------------------------------------------------------- reading
@@ -227,6 +235,8 @@ class PostgresProjection:
                 self._save_callbacks(change)
                 self._save_answers(change)
                 self._save_run(change)
+            if next_seq > claim.announced_seq:
+                self._save_events(claim.run.uid, changes, next_seq)
             reach("projection before commit")
         reach("projection after commit")
         if next_seq == claim.before_seq and not self._is_rebuild:
@@ -236,6 +246,14 @@ class PostgresProjection:
                 next_seq,
             )
         return True
+
+    def _save_events(self, run_uid: str, changes: Sequence[Changes], next_seq: int) -> None:
+        self._connection.execute(_ANNOUNCE, run_uid, next_seq)
+        self._connection.copy(
+            "raised_events",
+            EVENT_COLUMNS,
+            [tuple(one) for change in changes for one in change.raised()],
+        )
 
     def _save_run(self, changes: Changes) -> None:
         run = changes.run

@@ -109,11 +109,13 @@ class PostgresReader(Reader):
     async def sizes(self) -> dict[str, int]:
         """Bytes of each part of the database, indexes included."""
         rows = await self._rows(
-            "SELECT CASE WHEN c.relname ~ ? THEN 'log' ELSE 'projection' END,"
+            "SELECT CASE WHEN c.relname ~ ? THEN 'log' WHEN c.relname ~ ? THEN 'outbox'"
+            " ELSE 'projection' END,"
             " sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY 1",
             "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations"  # and partitions
-            "|schedules|missed_iterations|turns)",
+            "|schedules|missed_iterations|turns|reconciliations|budgets|copies)",
+            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts)",
         )
         return dict(map(tuple, rows))
 

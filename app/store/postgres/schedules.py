@@ -1,10 +1,13 @@
 """Schedules in PostgreSQL, written over a connection of its own: never in the way of the log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from app.store.postgres.driver import OUTAGE, STATEMENT_TIMEOUT_S, KeptConnection, reason
+from app.store.postgres.reader import numbered
 from app.store.protocol import LogUnavailableError
+from app.store.raised import RAISE, missed_event
 from app.store.rows import ScheduleRow
 
 _SAVE = """
@@ -21,12 +24,13 @@ _JUDGE = """
     WITH moved AS (
         UPDATE schedules SET judged_ms = $3 WHERE schedule_uid = $1 AND judged_ms = $2
         RETURNING schedule_uid
+        , action_name
     ), noted AS (
         INSERT INTO missed_iterations (schedule_uid, due_ms, noted_ms)
         SELECT schedule_uid, due_ms, $5 FROM moved, unnest($4::bigint[]) AS m (due_ms)
-        ON CONFLICT DO NOTHING
+        ON CONFLICT DO NOTHING RETURNING due_ms
     )
-    SELECT schedule_uid FROM moved
+    SELECT action_name, due_ms FROM moved LEFT JOIN noted ON true ORDER BY due_ms
 """
 # A time to come is of a clock that was set back since.
 _TAKE_TURN = """
@@ -59,8 +63,18 @@ class PostgresSchedules:
         self, uid: str, missed: Sequence[int], *, from_ms: int, judged_ms: int, now_ms: int
     ) -> bool:
         """Note that a schedule is judged up to `judged_ms`, if it was up to `from_ms`."""
-        found = await self._run_all((_JUDGE, uid, from_ms, judged_ms, list(missed), now_ms))
-        return bool(found[0])
+        with _refusals():
+            async with self._connection.held() as connection, connection.transaction():
+                moved = await connection.fetch(
+                    _JUDGE, uid, from_ms, judged_ms, list(missed), now_ms
+                )
+                events = [
+                    missed_event(uid, action_name, due_ms, now_ms)
+                    for action_name, due_ms in moved
+                    if due_ms is not None
+                ]
+                await connection.executemany(numbered(RAISE), events)
+        return bool(moved)
 
     async def take_turn(self, name: str, every_s: float) -> bool:
         """Whether the last turn of any replica was so long ago; if so, this is the next one."""
@@ -69,8 +83,14 @@ class PostgresSchedules:
 
     async def _run_all(self, *statements: tuple[Any, ...]) -> list[list[Any]]:
         """The rows of each statement, in one transaction."""
-        try:
+        with _refusals():
             async with self._connection.held() as connection, connection.transaction():
                 return [await connection.fetch(*statement) for statement in statements]
-        except OUTAGE as error:
-            raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except OUTAGE as error:
+        raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error

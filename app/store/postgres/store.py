@@ -9,6 +9,7 @@ from app.model import Arrival, Outcome, Quarantined
 from app.store.migrations import PARTS
 from app.store.postgres.driver import (
     CHANNEL,
+    EVENTS_CHANNEL,
     OUTAGE,
     STATEMENT_TIMEOUT_S,
     Connection,
@@ -19,6 +20,7 @@ from app.store.postgres.driver import (
 )
 from app.store.postgres.log import PostgresLog
 from app.store.postgres.migrations import migrate
+from app.store.postgres.outbox import PostgresOutbox
 from app.store.postgres.reader import PostgresReader
 from app.store.postgres.schedules import PostgresSchedules
 from app.store.rows import ScheduleRow
@@ -34,14 +36,18 @@ log = structlog.get_logger("store")
 class PostgresStore:
     """The database, shared with other replicas."""
 
-    def __init__(self, url: str, *, on_news: Callable[[], None]) -> None:
-        """`on_news` is called when any replica has logged something."""
+    def __init__(
+        self, url: str, *, on_news: Callable[[], None], on_events: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_news` is called when any replica has logged something, `on_events` when one told."""
         self.reader = PostgresReader(url)
         self.description = "PostgreSQL"
         self._url = url
         self._on_news = on_news
+        self._on_events = on_events
         self._log = PostgresLog(url)
         self._schedules = PostgresSchedules(url)
+        self.outbox = PostgresOutbox(url)
         self._tasks: list[asyncio.Task[None]] = []
         self._has_news = asyncio.Event()
 
@@ -65,6 +71,7 @@ class PostgresStore:
         await self.reader.close()
         await self._log.close()
         await self._schedules.close()
+        await self.outbox.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """One statement, committed when it is answered."""
@@ -118,6 +125,7 @@ class PostgresStore:
                     # A cut is noticed by having something to tell.
                     connection.add_termination_listener(lambda _: self._has_news.set())
                     await connection.add_listener(CHANNEL, self._heard)
+                    await connection.add_listener(EVENTS_CHANNEL, self._heard_events)
                     self._on_news()
                     await self._tell(connection)
                 finally:
@@ -139,3 +147,6 @@ class PostgresStore:
 
     def _heard(self, *_: object) -> None:
         self._on_news()
+
+    def _heard_events(self, *_: object) -> None:
+        self._on_events()

@@ -20,6 +20,7 @@ from app.crash_points import reach
 from app.model import Arrival, Outcome, Quarantined
 from app.store import segments
 from app.store.protocol import LogUnavailableError
+from app.store.raised import RAISE, quarantined_event
 from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
 from app.store.sqlite.key_index import KeyIndex
 from app.store.sqlite.migrations import migrate
@@ -64,6 +65,11 @@ class SqliteLogWriter:
                 if not entry.conflicts_with
             )
         return connection
+
+    @property
+    def next_seq(self) -> int:
+        """Where the log goes on."""
+        return self._next_seq
 
     def close(self) -> None:
         """Release the file. What was appended is durable already."""
@@ -238,28 +244,29 @@ class SqliteLogWriter:
 
         The same body again keeps its first id and counts up. Raises LogUnavailableError.
         """
-        try:
-            row = self._connection.execute(
-                "INSERT INTO quarantine (quarantine_id, body_digest, received_ms, last_received_ms,"
-                " reason, detail, content_type, body_bytes, frame)"
-                " VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)"
-                " ON CONFLICT (body_digest) DO UPDATE SET times_seen = times_seen + 1,"
-                " last_received_ms = excluded.received_ms RETURNING quarantine_id",
-                (
-                    item.quarantine_id,
-                    digest(item.body),
-                    item.received_ms,
-                    item.reason,
-                    item.detail,
-                    item.content_type,
-                    len(item.body),
-                    self._compressor.compress(item.body),
-                ),
-            ).fetchall()
-        except Error as error:
-            self._recover()
-            raise LogUnavailableError(f"the quarantine cannot be written: {error}") from error
-        return str(row[0][0])
+        return self.transact(lambda connection: self._quarantine(connection, item))
+
+    def _quarantine(self, connection: Connection, item: Quarantined) -> str:
+        ((quarantine_id, times_seen),) = connection.execute(
+            "INSERT INTO quarantine (quarantine_id, body_digest, received_ms, last_received_ms,"
+            " reason, detail, content_type, body_bytes, frame)"
+            " VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)"
+            " ON CONFLICT (body_digest) DO UPDATE SET times_seen = times_seen + 1,"
+            " last_received_ms = excluded.received_ms RETURNING quarantine_id, times_seen",
+            (
+                item.quarantine_id,
+                digest(item.body),
+                item.received_ms,
+                item.reason,
+                item.detail,
+                item.content_type,
+                len(item.body),
+                self._compressor.compress(item.body),
+            ),
+        ).fetchall()
+        if times_seen == 1:
+            connection.execute(RAISE, quarantined_event(item))
+        return str(quarantine_id)
 
     def release(self, quarantine_id: str) -> bool:
         """Drop an entry of the quarantine; False if there is none by that id."""
@@ -277,7 +284,7 @@ class SqliteLogWriter:
     def transact(self, change: Callable[[Connection], T]) -> T:
         """What `change` makes of the connection, durably, in one transaction.
 
-        For tables that are not the log's own. Raises LogUnavailableError.
+        Not for what is logged. Raises LogUnavailableError.
         """
         try:
             self._begin()

@@ -31,6 +31,13 @@ class SqliteLogReader:
         ).fetchone()
         return int(row[0]) - 1 if row else 0
 
+    def duplicates(self, run: RunId) -> int:
+        """How many repeats of a run's callbacks came."""
+        row = self._connection.execute(
+            "SELECT duplicates FROM runs WHERE run_no = ?", (run.no,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def read(self, claim: Claim, *, callbacks_max: int, bytes_max: int) -> Portion:
         """Callbacks of a claim, in order; about `callbacks_max`, or `bytes_max` of bodies.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.crash_points import reach
+from app.event import Event
 from app.model import RunId
 from app.store.derived import (
     CALLBACK_COLUMNS,
@@ -25,6 +26,7 @@ from app.store.derived import (
     run_values,
     told_input_values,
 )
+from app.store.raised import EVENT_COLUMNS
 from app.store.rows import (
     CallbackRow,
     Changes,
@@ -34,7 +36,13 @@ from app.store.rows import (
     OutputPage,
     RunRow,
 )
-from app.store.sqlite.driver import Connection, connect_writer, rolled_back, wal_bytes
+from app.store.sqlite.driver import (
+    Connection,
+    connect_reader,
+    connect_writer,
+    rolled_back,
+    wal_bytes,
+)
 from app.store.sqlite.migrations import migrate
 
 T = TypeVar("T")
@@ -58,14 +66,19 @@ _BY_ALIAS = "INDEXED BY inputs_by_alias WHERE run_no = ? AND alias_key NOTNULL A
 class SqliteProjection:
     """Reads and writes what is derived of runs."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, outbox_path: Path) -> None:
+        """`outbox_path`: the file that says which events are told already, once there is one."""
         self._path = path
+        self._outbox_path = outbox_path
+        self._outbox: Connection | None = None
         self._connection: Connection = connect_writer(path, cache_kib=16_384, synchronous="NORMAL")
         migrate(self._connection, SCHEMA)
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the files."""
         self._connection.close()
+        if self._outbox is not None:
+            self._outbox.close()
 
     def next_seq(self) -> int:
         """The first seq of the log that is not projected yet."""
@@ -73,7 +86,15 @@ class SqliteProjection:
 
     def claim(self) -> Claim:
         """All that follows: nobody else projects into this file."""
-        return Claim(None, self.next_seq())
+        return Claim(None, self.next_seq(), announced_seq=self._announced_seq())
+
+    def _announced_seq(self) -> int:
+        if self._outbox is None:
+            if not self._outbox_path.exists():
+                return 1
+            self._outbox = connect_reader(self._outbox_path, cache_kib=64)
+        row = self._outbox.execute("SELECT announced_seq FROM relay").fetchone()
+        return int(row[0]) if row else 1
 
     def replace_with(self, other: "SqliteProjection") -> None:
         """Take over all of another projection in one step; readers see the old or the new."""
@@ -190,6 +211,9 @@ class SqliteProjection:
                 self._save_callbacks(change)
                 self._save_answers(change)
                 self._save_run(change)
+            self._save_events(
+                [one for change in changes for one in change.raised()], claim, next_seq
+            )
             execute("UPDATE progress SET next_seq = ?", (next_seq,))
             reach("projection before commit")
             execute("COMMIT")
@@ -200,6 +224,16 @@ class SqliteProjection:
         if wal_bytes(self._path) >= CHECKPOINT_BYTES:
             execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return True
+
+    def _save_events(self, events: Sequence[Event], claim: Claim, next_seq: int) -> None:
+        self._connection.execute(
+            "DELETE FROM raised_events WHERE next_seq <= ?", (claim.announced_seq,)
+        )
+        self._connection.executemany(
+            f"INSERT INTO raised_events (next_seq, place, {EVENT_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(next_seq, place, *one) for place, one in enumerate(events)],
+        )
 
     def _save_run(self, changes: Changes) -> None:
         run = changes.run

@@ -27,6 +27,7 @@ class SqliteReader(Reader):
     """
 
     log_schema = "log."
+    outbox_schema = "outbox."
     runs_from = "runs r JOIN log.runs l ON l.run_no = r.run_no"
     next_seq = "(SELECT next_seq FROM progress)"
     run_is = f"{{0}}.run_no = {_RUN_NO}"
@@ -34,9 +35,10 @@ class SqliteReader(Reader):
     position = "instr"
     callbacks_from = "callbacks c INDEXED BY callbacks_with_results"
 
-    def __init__(self, log_path: Path, projection_path: Path) -> None:
+    def __init__(self, log_path: Path, projection_path: Path, outbox_path: Path) -> None:
         self._log_path = log_path
         self._projection_path = projection_path
+        self._outbox_path = outbox_path
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         self._all: list[aiosqlite.Connection] = []
 
@@ -50,6 +52,8 @@ class SqliteReader(Reader):
     def _connect(self) -> Connection:
         connection = connect_reader(self._projection_path, cache_kib=4_096)
         connection.execute("ATTACH DATABASE ? AS log", (str(self._log_path),))
+        connection.execute("ATTACH DATABASE ? AS outbox", (str(self._outbox_path),))
+        connection.execute("PRAGMA outbox.cache_size = -512")
         connection.execute("PRAGMA log.cache_size = -2048")
         return connection
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.store.raised import RAISE, missed_event
 from app.store.rows import ScheduleRow
 from app.store.sqlite.driver import Connection
 
@@ -38,11 +39,17 @@ def judge(
         (judged_ms, uid, from_ms),
     ).rowcount
     if moved:
-        connection.executemany(
-            "INSERT OR IGNORE INTO missed_iterations (schedule_uid, due_ms, noted_ms)"
-            " VALUES (?, ?, ?)",
-            [(uid, due_ms, now_ms) for due_ms in missed],
-        )
+        ((action_name,),) = connection.execute(
+            "SELECT action_name FROM schedules WHERE schedule_uid = ?", (uid,)
+        ).fetchall()
+        for due_ms in missed:
+            is_new = connection.execute(
+                "INSERT OR IGNORE INTO missed_iterations (schedule_uid, due_ms, noted_ms)"
+                " VALUES (?, ?, ?)",
+                (uid, due_ms, now_ms),
+            ).rowcount
+            if is_new:
+                connection.execute(RAISE, missed_event(uid, action_name, due_ms, now_ms))
     return bool(moved)
 
 

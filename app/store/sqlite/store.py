@@ -13,21 +13,28 @@ from app.store.rows import ScheduleRow
 from app.store.sqlite import schedules
 from app.store.sqlite.driver import SQLITE_VERSION, Error, wal_bytes
 from app.store.sqlite.log import SqliteLogWriter
+from app.store.sqlite.outbox import SqliteOutbox
 from app.store.sqlite.projection import SqliteProjection
 from app.store.sqlite.reader import SqliteReader
 from app.store.sqlite.thread import StoreThread
 
 
 class SqliteStore:
-    """Two files: the log, which this process alone writes, and what is derived from it."""
+    """Three files: the log and the outbox, which this process alone writes, and what is derived."""
 
     description = f"SQLite {SQLITE_VERSION}"
 
-    def __init__(self, log_path: Path, projection_path: Path, *, checkpoint_bytes: int) -> None:
+    def __init__(
+        self, log_path: Path, projection_path: Path, outbox_path: Path, *, checkpoint_bytes: int
+    ) -> None:
         """`checkpoint_bytes`: size of the log's write-ahead file at which it is checkpointed."""
-        self.reader = SqliteReader(log_path, projection_path)
+        self.reader = SqliteReader(log_path, projection_path, outbox_path)
         self._log_path = log_path
         self._projection_path = projection_path
+        self._outbox_path = outbox_path
+        self.outbox = SqliteOutbox(
+            outbox_path, log_path, projection_path, forget=self._forget_raised
+        )
         self._checkpoint_bytes = checkpoint_bytes
         self._thread = StoreThread("log-writer")
         self._writer: SqliteLogWriter
@@ -37,6 +44,7 @@ class SqliteStore:
         """Make or migrate both files."""
         try:
             self._writer = await self._thread.run(self._open)
+            await self.outbox.open(self._writer.next_seq)
             await self.reader.open()
         except Error as error:
             raise StoreUnavailableError(
@@ -47,12 +55,13 @@ class SqliteStore:
     def _open(self) -> SqliteLogWriter:
         self._lock = held_lock(self._log_path)
         writer = SqliteLogWriter(self._log_path, checkpoint_bytes=self._checkpoint_bytes)
-        SqliteProjection(self._projection_path).close()
+        SqliteProjection(self._projection_path, self._outbox_path).close()
         return writer
 
     async def close(self) -> None:
         """Put the files in order."""
         await self.reader.close()
+        await self.outbox.close()
         await self._thread.close(self._writer.close)
         self._lock.close()
 
@@ -79,9 +88,21 @@ class SqliteStore:
 
     async def sizes(self) -> Mapping[str, int]:
         """The files, each with its write-ahead log."""
-        files = {"log": self._log_path, "projection": self._projection_path}
+        files = {
+            "log": self._log_path,
+            "projection": self._projection_path,
+            "outbox": self._outbox_path,
+        }
         return await asyncio.to_thread(
             lambda: {name: path.stat().st_size + wal_bytes(path) for name, path in files.items()}
+        )
+
+    async def _forget_raised(self, numbers: Sequence[int]) -> None:
+        await self._thread.run(
+            self._writer.transact,
+            lambda connection: connection.executemany(
+                "DELETE FROM raised_events WHERE raised_no = ?", [(one,) for one in numbers]
+            ),
         )
 
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:

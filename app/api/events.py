@@ -1,0 +1,136 @@
+"""`/api/v1/events`: what happened, as a list or as a live stream."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import orjson
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.pages import answer, page
+from app.api.parameters import Parameters
+from app.api.problems import bad_parameter, not_found
+from app.api.resources import resources_of
+from app.event import PROGRESS, EventType
+from app.notify.cloud_event import cloud_event
+from app.notify.live import Followed
+from app.store import cursor
+from app.store.outbox_rows import NumberedEvent
+
+LIST_PARAMETERS = ("after", "types", "run_uid", "limit", "cursor")
+PING_S = 15
+SEND_TIMEOUT_S = 30
+"""A client that takes nothing for so long is cut off, and goes on where it was."""
+
+RETRY_MS = 2_000
+
+
+async def list_events(request: Request) -> Response:
+    """Events in the order in which they happened; live, where an event stream is accepted."""
+    parameters = Parameters(request, LIST_PARAMETERS)
+    types = _types(parameters)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return await _stream(request, parameters, types)
+    reader = resources_of(request).reader
+    after_no = 0
+    if given := parameters.text("cursor"):
+        (after_no,) = cursor.decode("events", given, (int,))
+    elif (after := parameters.text("after")) is not None:
+        after_no = await _number(request, after)
+    limit = parameters.limit()
+    found = await reader.events(
+        after_no=after_no,
+        limit=limit + 1,
+        types=types or (),
+        run_uid=parameters.text("run_uid"),
+    )
+    next_cursor = None
+    if len(found) > limit:
+        next_cursor = cursor.encode("events", (found[limit - 1].event_no,))
+    source = resources_of(request).base_url
+    records = [orjson.Fragment(envelope(one, source)) for one in found[:limit]]
+    return page(request, records, next_cursor)
+
+
+async def get_event(request: Request) -> Response:
+    """One event."""
+    Parameters(request, ())
+    resources, event_id = resources_of(request), request.path_params["event_id"]
+    event_no = await resources.reader.event_no(event_id)
+    found = []
+    if event_no is not None:
+        found = await resources.reader.events(after_no=event_no - 1, limit=1)
+    if not found:
+        raise not_found(f"event {event_id} here, or not any more")
+    return answer(orjson.Fragment(envelope(found[0], resources.base_url)))
+
+
+def envelope(one: NumberedEvent, source: str) -> bytes:
+    """An event as everybody is told it."""
+    return cloud_event(
+        event_id=one.event.event_id,
+        event_type=one.event.type,
+        source=source,
+        subject=one.event.subject,
+        time_ms=one.event.time_ms,
+        data=orjson.Fragment(one.event.data),
+    )
+
+
+async def _stream(
+    request: Request, parameters: Parameters, types: Sequence[str] | None
+) -> Response:
+    for name in ("cursor", "limit", "run_uid"):
+        if parameters.text(name) is not None:
+            raise bad_parameter(name, "a live stream does not take it")
+    after = request.headers.get("last-event-id") or parameters.text("after")
+    live = resources_of(request).live()
+    after_no = None if after is None else await _number(request, after)
+    followed = live.follow(after_no, types)
+    return EventSourceResponse(
+        _sent(followed, resources_of(request).base_url),
+        ping=PING_S,
+        send_timeout=SEND_TIMEOUT_S,
+        sep="\n",
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+async def _sent(followed: AsyncIterator[Followed], source: str) -> AsyncIterator[bytes]:
+    yield ServerSentEvent(comment="events follow", retry=RETRY_MS, sep="\n").encode()
+    async for portion in followed:
+        parts = [
+            ServerSentEvent(
+                envelope(one, source).decode(), event=one.event.type, id=one.event.event_id,
+                sep="\n",
+            ).encode()
+            for one in portion.events
+        ]  # fmt: skip
+        parts += [
+            ServerSentEvent(one.data.decode(), event=PROGRESS, sep="\n").encode()
+            for one in portion.progress
+        ]
+        yield b"".join(parts)
+
+
+def _types(parameters: Parameters) -> list[str] | None:
+    given = parameters.text("types")
+    if given is None:
+        return None
+    known = [*EventType, PROGRESS]
+    types = given.split(",")
+    for name in types:
+        if name not in known:
+            raise bad_parameter("types", f"there is no type {name[:50]}; known: {', '.join(known)}")
+    return types
+
+
+async def _number(request: Request, event_id: str) -> int:
+    number = await resources_of(request).reader.event_no(event_id)
+    if number is None:
+        raise bad_parameter(
+            "after",
+            "there is no such event, or not any more: begin without it, and compare with"
+            " what you have",
+        )
+    return number

@@ -1,0 +1,137 @@
+"""Pieces of the OpenAPI document: operations, parameters, answers and problems."""
+
+from typing import Any
+
+from app.export.formats import FORMATS
+from app.store.views import RUN_SORTS
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
+    "cursor": {"description": "`next_cursor` of the page before."},
+    "format": {
+        "schema": {"type": "string", "enum": list(FORMATS)},
+        "description": "Stream everything as a file instead of a page.",
+    },
+    "shape": {
+        "schema": {"type": "string", "enum": ["flat", "record"]},
+        "description": "Rows as flat columns, or as nested records.",
+    },
+    "sort": {"schema": {"type": "string", "enum": list(RUN_SORTS), "default": "-created"}},
+    "q": {"description": "Part of a run uid, or a value of some custom_data."},
+    "created_after": {"schema": {"type": "string", "format": "date-time"}},
+    "received_after": {"schema": {"type": "string", "format": "date-time"}},
+    "run_uid": {"schema": {"type": "array", "items": {"type": "string"}}},
+    "status": {"schema": {"type": "array", "items": {"type": "string"}}},
+    "seq": {"schema": {"type": "integer", "minimum": 0}},
+    "after": {"description": "The id of an event: what came after it."},
+    "types": {"description": "Types of events, separated by commas."},
+    "state": {"schema": {"type": "string", "enum": ["pending", "delivered", "failed"]}},
+    "incomplete": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": "Go on although results are missing, which may be lost for good.",
+    },
+}
+CUSTOM_DATA = {
+    "name": "custom_data",
+    "in": "query",
+    "style": "deepObject",
+    "description": "`custom_data.<path>=<value>`: only what belongs to inputs that carry it.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+
+
+def json_answer(model: str, description: str) -> dict[str, Any]:
+    """An answer of this model."""
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}},
+    }
+
+
+def problems(descriptions: dict[str, str]) -> dict[str, Any]:
+    """Answers that are problems, by status."""
+    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {
+            "description": description,
+            "content": {"application/problem+json": reference},
+        }
+        for status, description in descriptions.items()
+    }
+
+
+READ_PROBLEMS = problems(
+    {
+        "400": "A parameter is unknown or bad; the answer names it.",
+        "401": "The API key is missing or wrong.",
+        "404": "No such thing.",
+        "503": "The store cannot answer now.",
+    }
+)
+
+
+EDGES_PROBLEMS = problems(
+    {
+        "409": "There is no key of the Edges API, Edges refuses it, or results are missing yet.",
+        "422": "Edges refused; `error` is what it said.",
+        "502": "Edges gave an answer of no use.",
+        "503": "Edges, or the store, cannot answer now: see `Retry-After`.",
+        "504": "It is unknown whether Edges did it: look before you try again.",
+    }
+)
+
+
+def in_path(name: str) -> dict[str, Any]:
+    """A parameter in the path."""
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def operation(name: str, summary: str, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What every operation has."""
+    return {
+        "operationId": name,
+        "summary": summary,
+        "security": [{"apiKey": []}],
+        "parameters": [in_path(part) for part in path],
+    }
+
+
+def read(
+    name: str,
+    summary: str,
+    model: str | None,
+    query: tuple[str, ...] = (),
+    *,
+    path: tuple[str, ...] = (),
+    is_file: bool = False,
+) -> dict[str, Any]:
+    """An operation that reads; `query` names its parameters, `model` what it answers."""
+    found = operation(name, summary, path)
+    for parameter in query:
+        found["parameters"].append(
+            {"name": parameter, "in": "query", "schema": {"type": "string"}}
+            | PARAMETERS.get(parameter, {})
+        )
+    ok: dict[str, Any] = {"description": "The body."}
+    if model is not None:
+        ok = json_answer(model, "The rows.")
+    if is_file:
+        found["parameters"].append(CUSTOM_DATA)
+        ok["content"] |= {
+            writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+            for writer in FORMATS.values()
+            if writer.media_type != "application/json"
+        }
+    return {**found, "responses": {"200": ok, **READ_PROBLEMS}}
+
+
+def health(name: str, summary: str) -> dict[str, Any]:
+    """An operation that needs no key."""
+    return {
+        "get": {
+            "operationId": name,
+            "summary": summary,
+            "security": [],
+            "responses": {"200": {"description": "So it is."}},
+        }
+    }

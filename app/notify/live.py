@@ -1,0 +1,216 @@
+"""Events as they happen, for those who follow them: one reading of the outbox for all.
+
+A follower has a place in the order of events. What is newer than its place comes from
+memory while it keeps up, and from the outbox when it does not, so that a slow one costs
+nothing but its own time, and nobody misses an event.
+"""
+
+import asyncio
+import contextlib
+from bisect import bisect_right
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from app import observe
+from app.canonical import dumps
+from app.event import PROGRESS
+from app.record import Record, run_record
+from app.store.outbox_rows import NumberedEvent
+from app.store.protocol import StoreUnavailableError
+from app.store.views import RunFilter, RunView
+
+REMEMBERED = 5_000
+READ_AT_ONCE = 500
+POLL_S = 1.0
+PROGRESS_S = 0.5
+"""Progress of a run is told at most once in so many seconds."""
+
+PROGRESS_RUNS_MAX = 200
+_LOOK_BACK_MS = 10_000
+
+log = structlog.get_logger("events")
+
+
+class Readable(Protocol):
+    """What is read of the store."""
+
+    async def events(self, *, after_no: int, limit: int) -> list[NumberedEvent]:
+        """Events after the one with this number, in order."""
+
+    async def last_event_no(self) -> int:
+        """The number of the last event."""
+
+    async def runs(
+        self, chosen: RunFilter, *, sort: str, after: tuple[int, str] | None, limit: int
+    ) -> list[RunView]:
+        """Runs in an order."""
+
+
+class Progress(NamedTuple):
+    """How a run stands, told in between."""
+
+    run_uid: str
+    data: bytes
+    """The run as JSON."""
+
+
+class Followed(NamedTuple):
+    """What a follower gets next."""
+
+    events: list[NumberedEvent]
+    progress: list[Progress]
+
+
+class _Follower:
+    def __init__(self, types: Collection[str] | None) -> None:
+        self.types = types
+        self.news = asyncio.Event()
+        self.progress: dict[str, Progress] = {}
+
+    @property
+    def wants_progress(self) -> bool:
+        return self.types is None or PROGRESS in self.types
+
+
+class LiveEvents:
+    """Reads new events once, and hands them to any number of followers."""
+
+    def __init__(self, reader: Readable) -> None:
+        self._reader = reader
+        self._recent: deque[NumberedEvent] = deque(maxlen=REMEMBERED)
+        self._last_no = 0
+        self._followers: set[_Follower] = set()
+        self._news = asyncio.Event()
+        self._told: dict[str, bytes] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """End all streams, so that the server need not wait for them."""
+        self._is_closed = True
+        for follower in self._followers:
+            follower.news.set()
+
+    def wake(self) -> None:
+        """Say that there are new events in the outbox."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Read new events until cancelled."""
+        progress = asyncio.create_task(self._run_progress(), name="progress")
+        try:
+            await self._until_it_works(self._begin)
+            while True:
+                self._news.clear()
+                await self._until_it_works(self._read)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), POLL_S)
+        finally:
+            progress.cancel()
+            await asyncio.gather(progress, return_exceptions=True)
+
+    async def _until_it_works(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except StoreUnavailableError as error:
+                log.warning("live events wait for the database", reason=str(error))
+                await asyncio.sleep(POLL_S)
+            else:
+                return
+
+    async def _begin(self) -> None:
+        self._last_no = await self._reader.last_event_no()
+
+    async def _read(self) -> None:
+        while found := await self._reader.events(after_no=self._last_no, limit=READ_AT_ONCE):
+            self._recent.extend(found)
+            self._last_no = found[-1].event_no
+            for follower in self._followers:
+                follower.news.set()
+
+    # --------------------------------------------------------------- following
+
+    async def follow(
+        self, after_no: int | None, types: Collection[str] | None
+    ) -> AsyncIterator[Followed]:
+        """Events of these types (None: all) after a number, and from then on.
+
+        From now on if `after_no` is None. Ends with the service. Raises
+        StoreUnavailableError.
+        """
+        follower = _Follower(types)
+        self._followers.add(follower)
+        observe.SSE_CLIENTS.set(len(self._followers))
+        place = self._last_no if after_no is None else after_no
+        try:
+            while not self._is_closed:
+                follower.news.clear()
+                found = await self._after(place)
+                if found:
+                    place = found[-1].event_no
+                wanted = [one for one in found if types is None or one.event.type in types]
+                progress, follower.progress = list(follower.progress.values()), {}
+                if wanted or progress:
+                    yield Followed(wanted, progress)
+                elif not (found or self._is_closed):
+                    await follower.news.wait()
+        finally:
+            self._followers.discard(follower)
+            observe.SSE_CLIENTS.set(len(self._followers))
+
+    async def _after(self, place: int) -> list[NumberedEvent]:
+        """The next events after a place: from memory if all of them are there."""
+        if place >= self._last_no:
+            return []
+        recent = self._recent
+        if recent and recent[0].event_no <= place + 1:
+            begin = bisect_right(recent, place, key=lambda one: one.event_no)
+            return [recent[at] for at in range(begin, min(len(recent), begin + READ_AT_ONCE))]
+        return await self._reader.events(after_no=place, limit=READ_AT_ONCE)
+
+    # ---------------------------------------------------------------- progress
+
+    async def _run_progress(self) -> None:
+        since_ms = 0
+        while True:
+            await asyncio.sleep(PROGRESS_S)
+            if not any(follower.wants_progress for follower in self._followers):
+                self._told.clear()
+                since_ms = 0
+                continue
+            try:
+                since_ms = await self._tell_progress(since_ms)
+            except StoreUnavailableError as error:
+                log.warning("progress waits for the database", reason=str(error))
+
+    async def _tell_progress(self, since_ms: int) -> int:
+        """Tell of runs that changed lately; when the latest of them was heard of."""
+        runs = await self._reader.runs(
+            RunFilter(), sort="-updated", after=None, limit=PROGRESS_RUNS_MAX
+        )
+        moving = [run for run in runs if run.last_received_ms >= since_ms - _LOOK_BACK_MS]
+        is_first = not self._told and not since_ms
+        for run in moving:
+            data = dumps(progress_record(run))
+            if self._told.get(run.run_uid) == data:
+                continue
+            self._told[run.run_uid] = data
+            if is_first:  # only what changes from now on
+                continue
+            for follower in self._followers:
+                if follower.wants_progress:
+                    follower.progress[run.run_uid] = Progress(run.run_uid, data)
+                    follower.news.set()
+        kept = {run.run_uid for run in moving}
+        self._told = {uid: data for uid, data in self._told.items() if uid in kept}
+        return max((run.last_received_ms for run in runs), default=0)
+
+
+def progress_record(run: RunView) -> Record:
+    """What is told of a run in between."""
+    record = run_record(run)
+    names = ("run_uid", "action_name", "scheduled_run_uid", "status", "completeness", "counts")
+    return {name: record[name] for name in names}

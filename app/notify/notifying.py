@@ -1,0 +1,194 @@
+"""Everything that tells of events, as the settings want it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from time import time_ns
+
+import structlog
+
+from app import observe
+from app.event import EventType
+from app.notify.addressing import Addressing
+from app.notify.command import LocalCommand
+from app.notify.dispatcher import Dispatcher
+from app.notify.endpoint import EndpointConfig, EndpointSecrets
+from app.notify.links import LinkSigner
+from app.notify.live import LiveEvents
+from app.notify.mail import Mailer
+from app.notify.pruning import Pruning
+from app.notify.relay import Relay
+from app.notify.sealing import Seal, SealError
+from app.notify.sending import COMMAND_URL, ResultsOf, Sending, sealed_secrets
+from app.notify.signing import new_secret
+from app.notify.webhook import WebhookClient
+from app.settings import Settings
+from app.store.outbox import Relayed
+from app.store.outbox_rows import EndpointRow
+from app.store.protocol import Store
+from app.store.views import RunFilter
+
+COMMAND_ID = "on-completed-command"
+
+log = structlog.get_logger("service")
+
+
+class Notifying:
+    """Relay, dispatcher and live events of one service."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        seal: Seal,
+        links: LinkSigner,
+        base_url: str,
+        results_of: ResultsOf,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._seal = seal
+        self._links = links
+        self._base_url = base_url
+        self._results_of = results_of
+        self.addressing = Addressing(self._has_input)
+        self.live = LiveEvents(store.reader)
+        self._relay = Relay(store.outbox, self.addressing, self._relayed)
+        self._dispatcher: Dispatcher | None = None
+
+    async def _has_input(self, run_uid: str, custom: tuple[tuple[str, str], ...]) -> bool:
+        chosen = RunFilter(run_uids=(run_uid,), custom=custom)
+        return bool(await self._store.reader.runs(chosen, sort="created", after=None, limit=1))
+
+    # ----------------------------------------------------------------- wake-ups
+
+    def raised(self) -> None:
+        """Events were raised in this process, or by its worker."""
+        self._relay.wake()
+
+    def told(self) -> None:
+        """Another replica took events over, or changed endpoints."""
+        self.live.wake()
+        self.wake_deliveries()
+
+    def wake_deliveries(self, endpoint_ids: Collection[str] | None = None) -> None:
+        """Endpoints changed, or something is to be delivered."""
+        if self._dispatcher is not None:
+            self._dispatcher.wake(endpoint_ids)
+
+    def _relayed(self, relayed: Relayed) -> None:
+        for one in relayed.events:
+            observe.EVENTS.labels(one.event.type).inc()
+        self.live.wake()
+        if relayed.endpoint_ids:
+            self.wake_deliveries(relayed.endpoint_ids)
+
+    # --------------------------------------------------------------------- life
+
+    @asynccontextmanager
+    async def running(self, *, is_delivering: bool) -> AsyncIterator[None]:
+        """Everything at work; without `is_delivering` only live events."""
+        tasks = [asyncio.create_task(self.live.run(), name="live events")]
+        settings = self._settings
+        webhooks = WebhookClient(
+            allow_private=settings.allow_private_endpoints,
+            allowed_networks=settings.allowed_endpoint_networks,
+            timeout_s=settings.delivery_timeout_s,
+        )
+        if is_delivering:
+            await self._reseal()
+            await self._keep_command()
+            self._dispatcher = Dispatcher(
+                self._store.outbox,
+                self.addressing,
+                self._sending(webhooks).send,
+                pauses_s=settings.delivery_pauses_s,
+                disable_after_s=settings.disable_endpoint_after_s,
+                timeout_s=settings.delivery_timeout_s,
+            )
+            pruning = Pruning(self._store, settings.event_retention_days)
+            tasks += [
+                asyncio.create_task(self._relay.run(), name="relay"),
+                asyncio.create_task(self._dispatcher.run(), name="dispatcher"),
+                asyncio.create_task(pruning.run(), name="pruning"),
+            ]
+        try:
+            yield
+        finally:
+            self.live.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await webhooks.close()
+
+    def _sending(self, webhooks: WebhookClient) -> Sending:
+        settings = self._settings
+        smtp, command = settings.smtp_url, settings.on_completed_command
+        return Sending(
+            self.addressing,
+            seal=self._seal,
+            links=self._links,
+            webhooks=webhooks,
+            mailer=None
+            if smtp is None
+            else Mailer(
+                smtp.get_secret_value(), settings.smtp_from, timeout_s=settings.delivery_timeout_s
+            ),
+            command=None
+            if command is None
+            else LocalCommand(command, timeout_s=settings.on_completed_timeout_s),
+            base_url=self._base_url,
+            results_of=self._results_of,
+        )
+
+    async def _reseal(self) -> None:
+        """Seal anew what an earlier secret key sealed, so that it can be given up."""
+        for row in await self._store.outbox.endpoints():
+            if self._seal.is_current(row.secrets):
+                continue
+            try:
+                plain = self._seal.open(row.secrets, row.endpoint_id)
+            except SealError as error:
+                log.error(  # noqa: TRY400 - the message says it all
+                    "an endpoint's secrets cannot be read",
+                    endpoint_id=row.endpoint_id,
+                    reason=str(error),
+                )
+                continue
+            sealed = self._seal.seal(plain, row.endpoint_id)
+            await self._store.outbox.change_endpoint(row._replace(secrets=sealed))
+            log.info("secrets sealed anew", endpoint_id=row.endpoint_id)
+
+    async def _keep_command(self) -> None:
+        """An endpoint that stands for the local command, as long as there is one."""
+        outbox = self._store.outbox
+        known = {row.endpoint_id for row in await outbox.endpoints()}
+        if self._settings.on_completed_command is None:
+            if COMMAND_ID in known:
+                await outbox.remove_endpoint(COMMAND_ID)
+            return
+        if COMMAND_ID in known:
+            return
+        config = EndpointConfig(
+            url=COMMAND_URL,
+            event_types=[EventType.RUN_COMPLETED],
+            description="COLLECTOR_ON_COMPLETED_COMMAND",
+            concurrency=1,
+        )
+        now_ms = time_ns() // 1_000_000
+        secrets = EndpointSecrets(secret=new_secret("v1"))
+        await outbox.add_endpoint(
+            EndpointRow(
+                COMMAND_ID,
+                "active",
+                None,
+                config.model_dump_json(),
+                sealed_secrets(self._seal, COMMAND_ID, secrets),
+                1,
+                now_ms,
+                now_ms,
+                None,
+                None,
+            )
+        )

@@ -1,0 +1,120 @@
+"""Reading events and deliveries for the API, alike in both stores."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from app.event import Event
+from app.store.outbox_rows import AttemptRow, DeliveryRow, NumberedEvent
+from app.store.raised import EVENT_COLUMNS
+
+_DELIVERY_COLUMNS = ", ".join(DeliveryRow._fields)
+
+
+class OutboxReads:
+    """Part of a reader. Everything raises StoreUnavailableError."""
+
+    outbox_schema = ""
+    """What comes before the outbox's tables."""
+
+    @abstractmethod
+    async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
+        """The rows of a statement with `?` for each value."""
+
+    @abstractmethod
+    def _among(self, column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, object]:
+        """The condition that a column has one of these values, and its value."""
+
+    async def events(
+        self,
+        *,
+        after_no: int,
+        limit: int,
+        types: Sequence[str] = (),
+        run_uid: str | None = None,
+    ) -> list[NumberedEvent]:
+        """Events in the order in which they are told, after the one with this number."""
+        conditions: list[str] = ["event_no > ?"]
+        values: list[object] = [after_no]
+        if types:
+            condition, value = self._among("type", list(types))
+            conditions.append(condition)
+            values.append(value)
+        if run_uid is not None:
+            conditions.append("run_uid = ?")
+            values.append(run_uid)
+        rows = await self._rows(
+            f"SELECT event_no, {EVENT_COLUMNS} FROM {self.outbox_schema}events"
+            f" WHERE {' AND '.join(conditions)} ORDER BY event_no LIMIT ?",
+            *values,
+            limit,
+        )
+        return [NumberedEvent(row[0], Event._make(tuple(row)[1:])) for row in rows]
+
+    async def event_no(self, event_id: str) -> int | None:
+        """The number of an event; None if there is none by that id, or not any more."""
+        rows = await self._rows(
+            f"SELECT event_no FROM {self.outbox_schema}events WHERE event_id = ?", event_id
+        )
+        return int(rows[0][0]) if rows else None
+
+    async def last_event_no(self) -> int:
+        """The number of the last event; 0 if there was none yet."""
+        rows = await self._rows(f"SELECT next_event_no FROM {self.outbox_schema}relay")
+        return int(rows[0][0]) - 1 if rows else 0
+
+    async def deliveries(
+        self,
+        *,
+        endpoint_id: str | None = None,
+        run_uid: str | None = None,
+        state: str | None = None,
+        before_id: str | None = None,
+        limit: int,
+    ) -> list[DeliveryRow]:
+        """Deliveries, newest first, before the one with this id."""
+        conditions, values = ["true"], list[str]()
+        for column, value in (
+            ("endpoint_id", endpoint_id),
+            ("run_uid", run_uid),
+            ("state", state),
+        ):
+            if value is not None:
+                conditions.append(f"{column} = ?")
+                values.append(value)
+        if before_id is not None:
+            conditions.append("delivery_id < ?")
+            values.append(before_id)
+        rows = await self._rows(
+            f"SELECT {_DELIVERY_COLUMNS} FROM {self.outbox_schema}deliveries"
+            f" WHERE {' AND '.join(conditions)} ORDER BY delivery_id DESC LIMIT ?",
+            *values,
+            limit,
+        )
+        return [DeliveryRow._make(tuple(row)) for row in rows]
+
+    async def delivery(self, delivery_id: str) -> DeliveryRow | None:
+        """One delivery; None if there is none by that id."""
+        rows = await self._rows(
+            f"SELECT {_DELIVERY_COLUMNS} FROM {self.outbox_schema}deliveries WHERE delivery_id = ?",
+            delivery_id,
+        )
+        return DeliveryRow._make(tuple(rows[0])) if rows else None
+
+    async def attempts(self, run_uid: str, delivery_id: str) -> list[AttemptRow]:
+        """The tries of a delivery, oldest first."""
+        rows = await self._rows(
+            f"SELECT {', '.join(AttemptRow._fields)} FROM {self.outbox_schema}attempts"
+            " WHERE run_uid = ? AND delivery_id = ? ORDER BY attempt_no",
+            run_uid,
+            delivery_id,
+        )
+        return [AttemptRow._make(tuple(row)) for row in rows]
+
+    async def pending_deliveries(self) -> dict[str, int]:
+        """How many deliveries each endpoint waits for; those that wait for none are left out."""
+        rows = await self._rows(
+            f"SELECT endpoint_id, count(*) FROM {self.outbox_schema}deliveries"
+            " WHERE state = 'pending' GROUP BY endpoint_id"
+        )
+        return {row[0]: int(row[1]) for row in rows}

@@ -1,0 +1,190 @@
+"""The outbox in SQLite: a file of its own, so that deliveries never wait for callbacks.
+
+This process alone writes it. Raised events are read where they wait: in the projection's
+file, and in the log's.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import aiosqlite
+import orjson
+
+from app.event import Event
+from app.store.outbox import RELAYED_AT_ONCE, Outbox, Raised, Transaction, unique
+from app.store.outbox_rows import EndpointRow
+from app.store.protocol import StoreUnavailableError
+from app.store.raised import EVENT_COLUMNS
+from app.store.sqlite.driver import (
+    Connection,
+    Error,
+    connect_reader,
+    connect_writer,
+    wal_bytes,
+)
+from app.store.sqlite.migrations import migrate
+
+SCHEMA = "outbox_schema"
+_MARK_S = 30.0
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+
+
+class _Taken(NamedTuple):
+    announced_seq: int | None
+    logged: list[int]
+    """Numbers of events that wait in the log's file."""
+
+
+class SqliteOutbox(Outbox):
+    """Over one connection that writes, and one that reads the other files."""
+
+    def __init__(
+        self,
+        path: Path,
+        log_path: Path,
+        projection_path: Path,
+        *,
+        forget: Callable[[Sequence[int]], Awaitable[object]],
+    ) -> None:
+        """`forget` drops raised events, by number, from the log's file."""
+        self._path = path
+        self._log_path = log_path
+        self._projection_path = projection_path
+        self._forget_logged = forget
+        self._turn = asyncio.Lock()
+        self._marked_s = 0.0
+        self._connection: aiosqlite.Connection
+        self._others: aiosqlite.Connection
+
+    async def open(self, log_next_seq: int) -> None:
+        """Make or migrate the file. What was logged before it was made is no news.
+
+        `log_next_seq` is where the log goes on.
+        """
+        self._connection = await aiosqlite.Connection(self._connect, iter_chunk_size=64)
+        await self._connection.execute(
+            "INSERT INTO relay (relay_no, next_event_no, announced_seq) VALUES (1, 1, ?)"
+            " ON CONFLICT DO NOTHING",
+            (log_next_seq,),
+        )
+        self._others = await aiosqlite.Connection(self._connect_others, iter_chunk_size=64)
+
+    def _connect(self) -> Connection:
+        connection = connect_writer(self._path, cache_kib=4_096)
+        migrate(connection, SCHEMA)
+        return connection
+
+    def _connect_others(self) -> Connection:
+        connection = connect_reader(self._projection_path, cache_kib=1_024)
+        connection.execute("ATTACH DATABASE ? AS log", (str(self._log_path),))
+        return connection
+
+    async def close(self) -> None:
+        """Release the files."""
+        async with self._turn:
+            await self._connection.close()
+            await self._others.close()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        async with self._turn:
+            try:
+                try:
+                    await self._connection.execute("BEGIN IMMEDIATE")
+                    yield _SqliteTransaction(self._connection)
+                except BaseException:  # also if cancelled while it begins, which it does then
+                    await self._connection.rollback()
+                    raise
+                await self._connection.commit()
+                if wal_bytes(self._path) >= CHECKPOINT_BYTES:
+                    await self._connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            except Error as error:
+                raise StoreUnavailableError(f"the outbox cannot be written: {error}") from error
+
+    # ------------------------------------------------------------------ events
+
+    async def _raised(self, transaction: Transaction) -> Raised:
+        ((announced_seq,),) = await transaction.fetch("SELECT announced_seq FROM relay")
+        await self._others.execute("BEGIN")  # progress and events of one moment
+        try:
+            return await self._waiting(announced_seq)
+        finally:
+            await self._others.rollback()
+
+    async def _waiting(self, announced_seq: int) -> Raised:
+        ((next_seq,),) = await self._read("SELECT next_seq FROM progress")
+        derived = await self._read(
+            f"SELECT next_seq, {EVENT_COLUMNS} FROM raised_events"
+            " WHERE next_seq > ? AND next_seq <= ? ORDER BY next_seq, place LIMIT ?",
+            announced_seq, next_seq, RELAYED_AT_ONCE + 1,
+        )  # fmt: skip
+        is_all = len(derived) <= RELAYED_AT_ONCE
+        if not is_all:  # of one commit all or none, unless one alone is more
+            last = derived[-1][0]
+            whole = [row for row in derived if row[0] != last]
+            if not whole:
+                whole += await self._read(
+                    f"SELECT next_seq, {EVENT_COLUMNS} FROM raised_events WHERE next_seq = ?"
+                    " ORDER BY place",
+                    last,
+                )
+            derived, next_seq = whole, whole[-1][0]
+        logged = await self._read(
+            f"SELECT raised_no, {EVENT_COLUMNS} FROM log.raised_events ORDER BY raised_no LIMIT ?",
+            RELAYED_AT_ONCE,
+        )
+        events = [Event(*row[1:]) for row in (*derived, *logged)]
+        moved = next_seq if next_seq > announced_seq else None
+        taken = _Taken(moved, [row[0] for row in logged])
+        return Raised(events, taken, is_all and len(logged) < RELAYED_AT_ONCE)
+
+    async def _read(self, sql: str, *values: object) -> Sequence[Any]:
+        return list(await self._others.execute_fetchall(sql, values))
+
+    async def _fresh(self, transaction: Transaction, events: Sequence[Event]) -> list[Event]:
+        rows = await transaction.fetch(
+            "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))",
+            orjson.dumps([one.event_id for one in events]).decode(),
+        )
+        return unique(events, {row[0] for row in rows})
+
+    async def _mark(self, transaction: Transaction, taken: _Taken) -> None:
+        if taken.announced_seq is not None:
+            await transaction.execute("UPDATE relay SET announced_seq = ?", taken.announced_seq)
+            self._marked_s = monotonic()
+
+    async def _mark_idle(self, transaction: Transaction, taken: _Taken) -> None:
+        """Now and then: each time costs an fsync, and nothing was raised there."""
+        if monotonic() - self._marked_s > _MARK_S:
+            await self._mark(transaction, taken)
+
+    async def _forget(self, taken: _Taken) -> None:
+        if taken.logged:  # told again if this does not come to pass, and known then by their ids
+            await self._forget_logged(taken.logged)
+
+    # -------------------------------------------------------------- dispatching
+
+    async def lease(self, holder: str, lease_s: float) -> list[EndpointRow]:
+        """All that are active: nobody else delivers."""
+        del holder, lease_s
+        return [row for row in await self.endpoints() if row.state == "active"]
+
+
+class _SqliteTransaction:
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
+        return list(await self._connection.execute_fetchall(sql, values))
+
+    async def execute(self, sql: str, *values: object) -> int:
+        cursor = await self._connection.execute(sql, values)
+        return int(cursor.rowcount)
+
+    async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        if rows:
+            await self._connection.executemany(sql, rows)
