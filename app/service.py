@@ -31,7 +31,7 @@ from app.log.group_commit import GroupCommit
 from app.memory import spare_the_garbage_collector
 from app.model import Outcome, Quarantined
 from app.notify.links import LinkSigner
-from app.notify.notifying import Notifying
+from app.notify.notifying import Notifying, in_background
 from app.notify.sealing import Seal
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
@@ -145,47 +145,45 @@ class Collector:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Everything behind the application, from the first request to after the last."""
-        await self._store.open()
-        self._commits.start()
-        if self.settings.role != "receive":
-            self._worker.start()
-        background = [asyncio.create_task(self._balance(), name="backpressure")]
-        reconciling = contextlib.AsyncExitStack()
-        await reconciling.enter_async_context(
-            self._notifying.running(is_delivering=self.settings.role != "receive")
-        )
-        self._edges = await reconciling.enter_async_context(
-            opened_reconciliation(
-                self.settings,
-                self._store,
-                self._commits.submit,
-                received=lambda: self._received,
+        """Everything behind the application, from the first request to after the last.
+
+        What was started is ended, in the other order, also if what comes after it fails.
+        """
+        is_working = self.settings.role != "receive"
+        async with contextlib.AsyncExitStack() as stack:
+            await self._store.open()
+            stack.push_async_callback(self._store.close)
+            self._commits.start()
+            if is_working:
+                self._worker.start()
+            stack.push_async_callback(self._worker.stop)
+            stack.push_async_callback(self._commits.stop)
+            await stack.enter_async_context(self._notifying.running(is_delivering=is_working))
+            self._edges = await stack.enter_async_context(
+                opened_reconciliation(
+                    self.settings,
+                    self._store,
+                    self._commits.submit,
+                    received=lambda: self._received,
+                )
             )
-        )
-        if self._edges is not None and self.settings.role != "receive":
-            self._edges.reconciler.start()
-            background.append(asyncio.create_task(self._edges.poller.run(), name="schedules"))
-        log.info(
-            "started",
-            version=__version__,
-            database=self._store.description,
-            data_dir=str(self.settings.data_dir),
-            reconciliation="off: no COLLECTOR_EDGES_API_KEY, so that runs end unverified"
-            if self._edges is None
-            else "on",
-        )
-        try:
+            await stack.enter_async_context(in_background(self._balance(), "backpressure"))
+            if self._edges is not None and is_working:
+                self._edges.reconciler.start()
+                await stack.enter_async_context(
+                    in_background(self._edges.poller.run(), "schedules")
+                )
+            log.info(
+                "started",
+                version=__version__,
+                database=self._store.description,
+                data_dir=str(self.settings.data_dir),
+                reconciliation="off: no COLLECTOR_EDGES_API_KEY, so that runs end unverified"
+                if self._edges is None
+                else "on",
+            )
             yield
-        finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await reconciling.aclose()
-            await self._commits.stop()
-            await self._worker.stop()
-            await self._store.close()
-            log.info("stopped")
+        log.info("stopped")
 
     async def _balance(self) -> None:
         """Hold back commits while the worker cannot keep up with them."""

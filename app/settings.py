@@ -7,6 +7,7 @@ the file that `COLLECTOR_<NAME>_FILE` names), else a configuration file (TOML, n
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +30,7 @@ from pydantic_settings import (
 
 PREFIX = "COLLECTOR_"
 MIB = 1024 * 1024
+SECRET_KEY_LENGTH_MIN = 16
 DEFAULT_PAUSES_S = (5.0, 60.0, 600.0, 3_600.0, 18_000.0, 43_200.0, 86_400.0, 108_000.0)
 """Nine tries over three days."""
 
@@ -196,6 +198,29 @@ class Settings(BaseSettings):
     projection_paused: Annotated[
         bool, Field(description="Only receive; project after a restart without this.")
     ] = False
+
+    @field_validator("on_completed_command")
+    @classmethod
+    def _is_a_command(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"this is no command: {error}") from None
+        if not words or "\0" in value:
+            raise ValueError("this is no command: name a program, and its arguments")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SECRET_KEY_LENGTH_MIN:
+            raise ValueError(
+                f"give at least {SECRET_KEY_LENGTH_MIN} characters, such as `openssl rand -hex 32`"
+                " makes"
+            )
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -1,8 +1,8 @@
 """Everything that tells of events, as the settings want it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import time_ns
 
 import structlog
@@ -88,39 +88,40 @@ class Notifying:
 
     @asynccontextmanager
     async def running(self, *, is_delivering: bool) -> AsyncIterator[None]:
-        """Everything at work; without `is_delivering` only live events."""
-        tasks = [asyncio.create_task(self.live.run(), name="live events")]
-        settings = self._settings
+        """Everything at work; without `is_delivering` only live events.
+
+        Raises ValueError for a mail server, a sender or a command that can be none.
+        """
+        async with AsyncExitStack() as stack:
+            if is_delivering:
+                await self._deliver(stack)
+            await stack.enter_async_context(in_background(self.live.run(), "live events"))
+            stack.callback(self.live.close)
+            yield
+
+    async def _deliver(self, stack: AsyncExitStack) -> None:
+        settings, outbox = self._settings, self._store.outbox
         webhooks = WebhookClient(
             allow_private=settings.allow_private_endpoints,
             allowed_networks=settings.allowed_endpoint_networks,
             timeout_s=settings.delivery_timeout_s,
         )
-        if is_delivering:
-            await self._reseal()
-            await self._keep_command()
-            self._dispatcher = Dispatcher(
-                self._store.outbox,
-                self.addressing,
-                self._sending(webhooks).send,
-                pauses_s=settings.delivery_pauses_s,
-                disable_after_s=settings.disable_endpoint_after_s,
-                timeout_s=settings.delivery_timeout_s,
-            )
-            pruning = Pruning(self._store, settings.event_retention_days)
-            tasks += [
-                asyncio.create_task(self._relay.run(), name="relay"),
-                asyncio.create_task(self._dispatcher.run(), name="dispatcher"),
-                asyncio.create_task(pruning.run(), name="pruning"),
-            ]
-        try:
-            yield
-        finally:
-            self.live.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await webhooks.close()
+        stack.push_async_callback(webhooks.close)
+        dispatcher = Dispatcher(
+            outbox,
+            self.addressing,
+            self._sending(webhooks).send,
+            pauses_s=settings.delivery_pauses_s,
+            disable_after_s=settings.disable_endpoint_after_s,
+            timeout_s=settings.delivery_timeout_s,
+        )
+        await self._reseal()
+        await self._keep_command()
+        self._dispatcher = dispatcher
+        pruning = Pruning(self._store, settings.event_retention_days)
+        await stack.enter_async_context(in_background(pruning.run(), "pruning"))
+        await stack.enter_async_context(in_background(dispatcher.run(), "dispatcher"))
+        await stack.enter_async_context(in_background(self._relay.run(), "relay"))
 
     def _sending(self, webhooks: WebhookClient) -> Sending:
         settings = self._settings
@@ -192,3 +193,14 @@ class Notifying:
                 None,
             )
         )
+
+
+@asynccontextmanager
+async def in_background(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+    """Have something run until the block ends."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -72,18 +72,19 @@ def standing(run: RunRow, *, asks_edges: bool) -> Standing:
         ending(told) if has_ended else 0,
         verdict,
         lost,
-        frozenset() if told is None else _causes(told, lost, is_judged=verdict is not None),
+        _causes(told, lost) if told is not None and verdict else frozenset(),
     )
 
 
-def _causes(told: Told, lost: Losses, *, is_judged: bool) -> frozenset[str]:
+def _causes(told: Told, lost: Losses) -> frozenset[str]:
+    """Of a run that is judged: only then it is known how much was lost."""
     if not (lost.results or lost.inputs):
         return frozenset()
     if told.failures:
         return frozenset(told.failures)
     if any(walk.is_complete for _, walk in told.walks_of(Source.CALLBACKS)):
         return frozenset({SAID_TO_BE_DELIVERED})
-    return frozenset({NOT_KNOWN} if is_judged else ())
+    return frozenset({NOT_KNOWN})
 
 
 def raised(
