@@ -1,29 +1,17 @@
 """Reading events and deliveries for the API, alike in both stores."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 from app.event import Event
 from app.store.outbox_rows import AttemptRow, DeliveryRow, NumberedEvent
 from app.store.raised import EVENT_COLUMNS
+from app.store.spelling import Spelling
 
 _DELIVERY_COLUMNS = ", ".join(DeliveryRow._fields)
 
 
-class OutboxReads:
-    """Part of a reader. Everything raises StoreUnavailableError."""
-
-    outbox_schema = ""
-    """What comes before the outbox's tables."""
-
-    @abstractmethod
-    async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
-        """The rows of a statement with `?` for each value."""
-
-    @abstractmethod
-    def _among(self, column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, object]:
-        """The condition that a column has one of these values, and its value."""
+class OutboxReads(Spelling):
+    """Reads of events and deliveries. Everything raises StoreUnavailableError."""
 
     async def events(
         self,

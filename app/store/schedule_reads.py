@@ -1,9 +1,8 @@
-"""What is read of schedules, alike in both stores; statements as in `app.store.reader`."""
+"""What is read of schedules, alike in both stores; statements as in `app.store.spelling`."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
+from app.store.spelling import Spelling
 from app.store.views import ScheduleFilter, ScheduleView
 
 NAMED_MAX = 1_000
@@ -22,19 +21,8 @@ _NAMED = """
 """
 
 
-class ScheduleReads(ABC):
+class ScheduleReads(Spelling):
     """Reads of schedules. Everything raises StoreUnavailableError."""
-
-    log_schema = ""
-    """What the names of the log's tables begin with."""
-
-    @abstractmethod
-    async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
-        """The rows of a statement. Raises StoreUnavailableError."""
-
-    @abstractmethod
-    def _among(self, column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, object]:
-        """The condition that a column has one of these values, and the value for its `?`."""
 
     async def schedules(
         self, chosen: ScheduleFilter, *, after: str, limit: int
