@@ -136,7 +136,7 @@ def watched(filled: str) -> Watched:
 def test_results_of_a_run(
     watched: Watched, filled: str, chosen: ResultFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.reader.FEW", 100)
+    monkeypatch.setattr("app.store.input_reads.FEW", 100)
     watch(PostgresReader, "_rows", watched, monkeypatch)
 
     async def reading(reader: PostgresReader) -> None:
