@@ -189,6 +189,8 @@ def test_dead_letters_are_listed_and_redelivered(
     path = f"endpoints/{made['id']}/deliveries"
     wait_until(lambda: len(collector.pages(path, state="failed")) == 2, "they are not given up")
     assert collector.get(f"endpoints/{made['id']}")["failing_since"] is not None
+    checks = collector.http.get("/readyz").json()["checks"]
+    assert checks["endpoints"]["detail"].startswith("1, 1 failing, 0 disabled")
     receiving.behave = lambda _: Answer(200)
     redeliver = f"/api/v1/endpoints/{made['id']}/redeliver"
     answer = collector.http.post(redeliver, json={"failed_since": "2020-01-01T00:00:00Z"})

@@ -55,6 +55,7 @@ async def _store_checks(resources: Resources) -> dict[str, tuple[bool, str]]:
         "projection": (not is_behind, waiting if lag.callbacks else "up to date"),
         "reconciliation": (True, _reconciliation(resources)),
         "callback channel": (True, await _channel(resources)),
+        "endpoints": (True, await _endpoints(resources)),
     }
 
 
@@ -80,6 +81,17 @@ async def _channel(resources: Resources) -> str:
     )
 
 
+async def _endpoints(resources: Resources) -> str:
+    """Like the channel, a reason to look and none to send callbacks elsewhere."""
+    rows = await resources.store.outbox.endpoints()
+    if not rows:
+        return "none: events are told at /api/v1/events alone"
+    pending = sum((await resources.reader.pending_deliveries()).values())
+    disabled = sum(row.state == "disabled" for row in rows)
+    failing = sum(row.state == "active" and row.failing_since_ms is not None for row in rows)
+    return f"{len(rows)}, {failing} failing, {disabled} disabled; {pending:,} deliveries wait"
+
+
 async def metrics(request: Request) -> Response:
     """Everything measured, as Prometheus text."""
     resources = resources_of(request)
@@ -87,6 +99,7 @@ async def metrics(request: Request) -> Response:
     observe.PROJECTION_LAG_CALLBACKS.set(lag.callbacks)
     observe.PROJECTION_LAG_SECONDS.set(lag.age_s)
     observe.QUARANTINED.set(await resources.reader.quarantine_size())
+    observe.DELIVERIES_PENDING.set(sum((await resources.reader.pending_deliveries()).values()))
     observe.LOG_WAITING.set(resources.waiting())
     for part, size in (await resources.store.sizes()).items():
         observe.DATABASE_BYTES.labels(part).set(size)

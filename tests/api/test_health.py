@@ -18,7 +18,7 @@ def test_readiness_gives_a_reason_for_each_check(shared_collector: CollectorProc
     checks = answer.json()["checks"]
     assert set(checks) == {
         *("accepting", "worker", "store", "projection"),
-        *("reconciliation", "callback channel"),
+        *("reconciliation", "callback channel", "endpoints"),
     }
     assert all(check["ok"] and check["detail"] for check in checks.values())
     assert "COLLECTOR_EDGES_API_KEY" in checks["reconciliation"]["detail"]
