@@ -14,7 +14,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'segments', 'callback_keys', 'conflicts',
-        'callbacks', 'inputs', 'custom_values', 'fields', 'output_pages', 'edges_callbacks'
+        'callbacks', 'inputs', 'custom_values', 'fields', 'output_pages', 'edges_callbacks',
+        'events', 'deliveries', 'attempts'
     ] LOOP
         CONTINUE WHEN (SELECT relkind = 'p' FROM pg_class WHERE oid = name::regclass);
         EXECUTE format('ALTER TABLE %I RENAME TO %I', name, name || '_whole');
