@@ -5,8 +5,7 @@ One that dies in its turn is made up for by the next.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
 from time import time_ns
 
@@ -51,16 +50,6 @@ _PORTION = 100
 log = structlog.get_logger("schedules")
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """Iterations of one schedule that should have come and did not."""
-
-    uid: str
-    action_name: str | None
-    due_ms: Sequence[int]
-    """When they were due, in ms, oldest first."""
-
-
 class SchedulePoller:
     """Keeps schedules up to date and judges their iterations, for as long as `run` goes on."""
 
@@ -71,19 +60,13 @@ class SchedulePoller:
         *,
         every_s: float,
         grace_s: float,
-        on_missed: Callable[[Missed], Awaitable[None]] | None = None,
         now_ms: Callable[[], int] = lambda: time_ns() // 1_000_000,
     ) -> None:
-        """`grace_s` after its time an iteration without a run is missed.
-
-        `on_missed` is told once of each, by one replica alone; if that one dies right then,
-        by none.
-        """
+        """`grace_s` after its time an iteration without a run is missed."""
         self._store = store
         self._api = api
         self._every_s = every_s
         self._grace_ms = round(grace_s * 1000)
-        self._on_missed = on_missed
         self._now_ms = now_ms
         self._unreadable: set[str] = set()
 
@@ -260,8 +243,6 @@ class SchedulePoller:
             first_due_ms=missed[0],
             last_due_ms=missed[-1],
         )
-        if self._on_missed is not None:
-            await self._on_missed(Missed(view.uid, view.action_name, missed))
 
 
 def _by_uid(records: Sequence[Record]) -> dict[str, Mapping[str, Json]]:

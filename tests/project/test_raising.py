@@ -21,12 +21,12 @@ from app.project.raising import NOT_KNOWN, SAID_TO_BE_DELIVERED
 from app.project.rebuild import rebuild
 from app.settings import Settings
 from app.store.database import opened_for_rebuild, opened_for_work
-from app.store.outbox_rows import EndpointRow
 from app.store.views import RunFilter, RunView
 from tests.callbacks import callback
 from tests.databases import fresh_database, postgres
 from tests.project.test_merge import a_callback, arrival, open_store, project, spelled
 from tests.project.test_telling import PROFILE, RUN, a_telling, answer
+from tests.store.told import to_nobody
 
 if TYPE_CHECKING:
     from app.store.protocol import Store
@@ -36,13 +36,6 @@ ROW = {
     "input_data": {"linkedin_profile_url": "https://www.linkedin.com/in/row-1"},
     "custom_data": {"row_id": "row-1", "list": "leads"},
 }
-
-
-async def to_nobody(
-    events: Sequence[Event], endpoints: Sequence[EndpointRow]
-) -> Sequence[Sequence[str]]:
-    del endpoints
-    return [[] for _ in events]
 
 
 class World:

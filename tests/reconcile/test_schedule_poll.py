@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.model import Arrival
+from app.model import Arrival, read_time_ms
 from app.reconcile import schedule_poll
 from app.reconcile.errors import EdgesUnavailableError
-from app.reconcile.schedule_poll import Missed, SchedulePoller
+from app.reconcile.schedule_poll import SchedulePoller
 from app.reconcile.schedule_record import phases_of, record_of
 from app.store.database import Work
 from app.store.protocol import LogUnavailableError, Store
@@ -22,6 +23,7 @@ from tests.callbacks import callback, encoded
 from tests.conftest import postgres_only
 from tests.reconcile.fake_edges import FakeEdges
 from tests.store.arrivals import project
+from tests.store.told import told_of
 
 HOUR = 3_600_000
 DAY = round(datetime(2026, 11, 24, tzinfo=UTC).timestamp() * 1000)
@@ -44,13 +46,9 @@ class World:
     work: Work
     edges: FakeEdges = field(default_factory=FakeEdges)
     now: float = 0.0
-    told: list[Missed] = field(default_factory=list)
 
     def poller(self, store: Store | None = None, **more: Any) -> SchedulePoller:
-        async def on_missed(missed: Missed) -> None:
-            self.told.append(missed)
-
-        options: dict[str, Any] = {"every_s": 300, "grace_s": 900, "on_missed": on_missed} | more
+        options: dict[str, Any] = {"every_s": 300, "grace_s": 900} | more
         return SchedulePoller(
             store or self.store, self.edges, now_ms=lambda: at(self.now), **options
         )
@@ -78,7 +76,12 @@ class World:
 
     @property
     def missed(self) -> list[tuple[str, float]]:
-        return [(one.uid, (due - DAY) / HOUR) for one in self.told for due in one.due_ms]
+        """Of what was told: the schedule, and the hour at which it was due."""
+        told = self.runner.run(told_of(self.store, "schedule.missed"))
+        due = [read_time_ms(json.loads(one.data)["due_at"]) or 0 for one in told]
+        return [
+            (str(one.subject), (at_ms - DAY) / HOUR) for one, at_ms in zip(told, due, strict=True)
+        ]
 
 
 @pytest.fixture
@@ -315,7 +318,8 @@ def test_of_several_replicas_one_polls_and_tells(
         async with contextlib.AsyncExitStack() as stack:
             for store in stores:
                 await stack.enter_async_context(running(world.poller(store, every_s=30)))
-            await until(lambda: bool(world.told))
+            while not await told_of(world.store, "schedule.missed"):
+                await asyncio.sleep(0.02)
             await asyncio.sleep(0.3)
 
     world.runner.run(together())

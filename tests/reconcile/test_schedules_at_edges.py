@@ -10,6 +10,7 @@ import httpx2
 import orjson
 import pytest
 
+from app.model import read_time_ms
 from app.reconcile.budget import FairBudget, LocalLedger
 from app.reconcile.client import EdgesClient
 from app.reconcile.schedule_poll import SchedulePoller
@@ -17,6 +18,7 @@ from app.reconcile.schedules import act
 from app.simulator import Scenario, SimulatedEdges
 from app.store.protocol import Store
 from app.store.views import ScheduleFilter
+from tests.store.told import told_of
 
 HOUR_S = 3_600
 ACTION = "linkedin-extract-people"
@@ -31,7 +33,6 @@ class World:
         self.store = store
         self._http = http
         self._now_ms = 0
-        self.told: list[tuple[str, int]] = []
 
     async def schedule(self, cron: str, **scenario: Any) -> str:
         answer = await self._http.post(
@@ -57,13 +58,15 @@ class World:
             self.client,
             every_s=300,
             grace_s=900,
-            on_missed=self._tell,
             now_ms=lambda: self._now_ms,
         )
         await poller.poll()
 
-    async def _tell(self, missed: Any) -> None:
-        self.told += [(missed.uid, due_ms) for due_ms in missed.due_ms]
+    async def told(self) -> list[tuple[str, int]]:
+        """What was told to be missed: schedule, and when it was due."""
+        events = await told_of(self.store, "schedule.missed")
+        due = [read_time_ms(orjson.loads(one.data)["due_at"]) or 0 for one in events]
+        return [(str(one.subject), at_ms) for one, at_ms in zip(events, due, strict=True)]
 
     async def truly_missed(self, uid: str) -> list[int]:
         truth = await self.control("GET", f"/schedules/{uid}/truth")
@@ -114,7 +117,7 @@ def test_what_edges_missed_is_told_once_and_nothing_else(
             end_ms = world._now_ms - 900_000
             expected = {(uid, due) for uid in uids for due in truth[uid] if due <= end_ms}
             assert len(expected) > 5, seed
-            assert sorted(world.told) == sorted(expected), seed
+            assert sorted(await world.told()) == sorted(expected), seed
 
     runner.run(going())
 
@@ -126,15 +129,15 @@ def test_what_is_changed_at_edges_is_known_here(store: Store, runner: asyncio.Ru
             await world.advance(0.5)
             assert await world.act(uid, "pause") == "PAUSED"
             await world.advance(3)
-            assert world.told == []
+            assert await world.told() == []
             assert await world.act(uid, "resume") == "ACTIVE"
             await world.advance(1)
-            assert len(world.told) == 1
+            assert len(await world.told()) == 1
             assert await world.act(uid, "update", {"cron": "0 9 * * *"}) == "ACTIVE"
             (view,) = await store.reader.schedules(ScheduleFilter(), after="", limit=9)
             assert orjson.loads(view.record)["cron"] == "0 9 * * *"
             assert await world.act(uid, "delete") == "CANCELLED"
             await world.advance(40)
-            assert len(world.told) == 1
+            assert len(await world.told()) == 1
 
     runner.run(going())
