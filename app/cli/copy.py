@@ -12,6 +12,7 @@ from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
 from app.cli.progress import bars
 from app.cli.settings import load_settings
+from app.generated_secrets import SECRET_KEY_FILE
 from app.project.companion import projecting_beside
 from app.settings import Settings
 from app.store.copying import CopyRefusedError, copy_log
@@ -37,11 +38,13 @@ def copy(
     ],
     as_json: Annotated[bool, Parameter(name="--json", help="Say the outcome as JSON.")] = False,
 ) -> None:
-    """Copy callbacks, quarantine and schedules from SQLite to PostgreSQL, to serve from there.
+    """Copy all that a collector keeps in SQLite to PostgreSQL, to serve from there.
 
-    Stop the collector first. Cut off at any moment, the same command goes on where it was; run
-    again after the source has grown, it copies what is new. In the end all of both is compared,
-    and any difference is an error. The source is not changed.
+    That is callbacks, quarantine, schedules, endpoints, events and their deliveries. What was
+    told is not told again. Stop the collector first, and serve from the target alone from then
+    on. Cut off at any moment, the same command goes on where it was; run again after the source
+    has grown, it copies what is new. In the end all of both is compared, and any difference is
+    an error. The source is not changed.
 
     Example: edges-collector copy --from sqlite:///data/collector.db --to postgresql://me@db/edges
     """
@@ -61,6 +64,8 @@ def copy(
         sys.stdout.write("\n".join(outcome.lines(seconds)) + "\n")
     if outcome.verdict.differences:
         fail(outcome.complaint())
+    if advice := outcome.advice(given):
+        sys.stderr.write("".join(f"edges-collector: {line}\n" for line in advice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,10 @@ class Outcome:
             "runs": verdict.runs,
             "quarantined": verdict.quarantined,
             "schedules": verdict.schedules,
+            "endpoints": verdict.endpoints,
+            "events": verdict.events,
+            "deliveries": verdict.deliveries,
+            "pending_deliveries": verdict.pending_deliveries,
             "seconds": round(seconds, 3),
             "results_per_second": round(self.new_results / seconds),
             "differences": verdict.differences,
@@ -101,11 +110,30 @@ class Outcome:
             "Results": f"{self.results:,}, {self.new_results:,} of them projected now",
             "Quarantine": f"{verdict.quarantined:,}",
             "Schedules": f"{verdict.schedules:,}",
+            "Events": f"{verdict.events:,}, {verdict.endpoints:,} endpoints,"
+            f" {verdict.deliveries:,} deliveries, {verdict.pending_deliveries:,} of them pending",
             "Took": f"{seconds:.1f} s, {self.new_results / seconds:,.0f} results a second",
             "Verified": "no" if verdict.differences else "all of it is the same on both sides",
         }
         lines = [f"{name:<12}{text}" for name, text in rows.items()]
         return lines + [f"{'Note':<12}{note}" for note in verdict.notes]
+
+    def advice(self, source: Settings) -> list[str]:
+        """What is to be minded when the target is served; nothing if there are no endpoints."""
+        verdict = self.verdict
+        if not verdict.endpoints:
+            return []
+        secrets = (
+            f"endpoints: {verdict.endpoints:,}. Their secrets are sealed: give the target's"
+            " collectors the same COLLECTOR_SECRET_KEY. It is what the source's collector was"
+            f" given, or else in the file {SECRET_KEY_FILE} of its data folder"
+            f" ({source.log_path.parent})"
+        )
+        pending = (
+            f"pending deliveries: {verdict.pending_deliveries:,}. Whoever serves from the target"
+            " sends them. Do not serve from the source any more, or both do"
+        )
+        return [secrets, pending]
 
     def complaint(self) -> str:
         """What differs."""

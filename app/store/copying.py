@@ -1,9 +1,12 @@
-"""Copying the log of one store into another: in portions, each with the progress it makes.
+"""Copying one store into another: its log in portions, each with the progress it makes.
 
 A source numbers callbacks over all of its runs, a target each run's from 1; so callbacks
 are taken in the source's order, and numbered anew. A portion is one transaction of the
 target. Cut off at any moment, a copy goes on behind the last portion; a source that has
-grown since is a copy that was cut off.
+grown since is a copy that was cut off. What is kept beside callbacks is replaced in the end.
+
+What the source has told is not told again: the target raises no events of callbacks before
+the source's `announced_seq`. Later ones are news to the target, and raise them there.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.canonical import digest, dumps
 from app.crash_points import reach
 from app.model import Logged
+from app.store.kept_outbox import KeptOutbox
 from app.store.protocol import StoreError
 from app.store.rows import Claim
 
@@ -74,6 +78,7 @@ class Unlogged(NamedTuple):
     quarantine: Iterable[KeptBody]
     schedules: Iterable[KeptSchedule]
     missed_iterations: Iterable[MissedIteration]
+    outbox: KeptOutbox
 
 
 class Derived(NamedTuple):
@@ -102,6 +107,12 @@ class Held(NamedTuple):
     """Of all that is in quarantine."""
     schedules: int = 0
     missed_iterations: int = 0
+    endpoints: int = 0
+    endpoint_versions: int = 0
+    """Of all endpoints together: changed ones are others."""
+    events: int = 0
+    deliveries: int = 0
+    attempts: int = 0
 
 
 class Copied(NamedTuple):
@@ -113,6 +124,8 @@ class Copied(NamedTuple):
     """`identity` of the callback before it; empty if there is none."""
     held: Held
     """What the copy has put into the target."""
+    announced_seq: int = 1
+    """Before it the source's events are told; of callbacks that were copied the target knows."""
 
 
 def identity(logged: Logged) -> bytes:
@@ -132,6 +145,9 @@ def copy_log(
     copied = target.copied()
     _refuse_other_source(source, copied)
     target.refuse_foreign()
+    told_seq = min(source.announced_seq, copied.next_seq)
+    if copied.announced_seq < told_seq:
+        target.announce_late(source.announced(copied.announced_seq, told_seq), told_seq)
     next_seq, done = copied.next_seq, copied.held.callbacks
     total = done + source.size() + 1 - next_seq
     on_progress(done, total)
@@ -141,7 +157,9 @@ def copy_log(
         )
         if not callbacks:
             break
-        target.take(callbacks, from_seq=next_seq, next_seq=after)
+        target.take(
+            callbacks, from_seq=next_seq, next_seq=after, announced_seq=source.announced_seq
+        )
         reach("copy after commit")
         next_seq, done = after, done + len(callbacks)
         on_progress(done, max(done, total))

@@ -124,7 +124,7 @@ def opened_for_copy(
     if url is None:
         raise ValueError(f"a copy goes to PostgreSQL, not to {wanted.log_path}")
     with (
-        SqliteSource.opened(given.log_path, given.projection_path) as source,
+        SqliteSource.opened(given.log_path, given.projection_path, given.outbox_path) as source,
         PostgresTarget.opened(url) as target,
     ):
         yield source, target

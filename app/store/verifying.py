@@ -11,6 +11,7 @@ import zstandard
 from app.canonical import dumps
 from app.model import Logged, RunId
 from app.store.copying import DamagedError, Indexed, KeptBody
+from app.store.kept_outbox import ATTEMPTS, DELIVERIES, ENDPOINTS, EVENTS
 
 if TYPE_CHECKING:
     from app.store.postgres.target import PostgresTarget
@@ -32,6 +33,10 @@ class Verdict:
     duplicates: int = 0
     quarantined: int = 0
     schedules: int = 0
+    endpoints: int = 0
+    events: int = 0
+    deliveries: int = 0
+    pending_deliveries: int = 0
     differences: list[str] = field(default_factory=list)
     """A sentence each, the first `DIFFERENCES_MAX`."""
     differences_left_out: int = 0
@@ -63,7 +68,7 @@ class _Tally(NamedTuple):
 def verify_log(
     source: "SqliteSource", target: "PostgresTarget", on_progress: Callable[[int, int], None]
 ) -> Verdict:
-    """Read both logs and quarantines from end to end, and compare.
+    """Read both logs, and what is kept beside them, from end to end, and compare.
 
     `on_progress` hears (callbacks compared, callbacks in all). What is damaged is a
     difference. Raises StoreError if the source or the target cannot be read at all.
@@ -101,7 +106,27 @@ def verify_log(
         _of_rows(source.missed_iterations()),
         _of_rows(target.missed_iterations()),
     )
+    _compare_outboxes(verdict, source, target)
     return verdict
+
+
+def _compare_outboxes(verdict: Verdict, source: "SqliteSource", target: "PostgresTarget") -> None:
+    counts = []
+    for table in (ENDPOINTS, EVENTS, DELIVERIES, ATTEMPTS):
+        theirs = _of_rows(map(target.outbox.storable, source.outbox.rows(table)))
+        ours = _of_rows(target.outbox.rows(table))
+        verdict.differs(f"{table.name}: number", theirs[0], ours[0])
+        verdict.differs(f"{table.name}: digest of all", theirs[1], ours[1])
+        counts.append(theirs[0])
+    verdict.endpoints, verdict.events, verdict.deliveries, _ = counts
+    verdict.pending_deliveries = source.outbox.pending()
+    kept = source.outbox.kept()
+    verdict.differs("number of the next event", kept.next_event_no, target.outbox.next_event_no())
+    verdict.differs(
+        "events that are to be told",
+        _of_rows(map(target.outbox.storable, kept.waiting)),
+        _of_rows(target.outbox.waiting()),
+    )
 
 
 def verify_derived(verdict: Verdict, source: "SqliteSource", target: "PostgresTarget") -> None:

@@ -18,7 +18,8 @@ from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
 from tests.databases import fresh_postgres, run
 from tests.project.test_merge import arrival
-from tests.store.test_copying import append, copied, some_arrivals
+from tests.store.telling import begin_telling, causes, deliver, told
+from tests.store.test_copying import append, copied, outbox, some_arrivals
 
 
 def copy(
@@ -39,6 +40,19 @@ def copy(
 def source(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/collector.db"
     append(Settings(database_url=url), some_arrivals(11), bad=("bad",))
+    return url
+
+
+@pytest.fixture
+def telling(tmp_path: Path) -> str:
+    """A source with an outbox, in which there is news, and events that were told."""
+    url = f"sqlite:///{tmp_path}/telling.db"
+    source = Settings(database_url=url)
+    begin_telling(source, "one")
+    append(source, some_arrivals(11), bad=("bad",))
+    told(source)
+    deliver(source, "one", 3)
+    append(source, some_arrivals(12, 20), bad=("worse",))
     return url
 
 
@@ -76,7 +90,8 @@ CRASHES = {
 }
 
 
-def test_killed_at_one_point_after_another_it_ends_the_same(source: str, target: str) -> None:
+def test_killed_at_one_point_after_another_it_ends_the_same(telling: str, target: str) -> None:
+    source = telling
     large = [sent(f"large-{n}", run="run-a", row=None, pad="x" * PORTION_BYTES) for n in range(4)]
     append(Settings(database_url=source), [arrival(body) for body in large])
     callbacks = []
@@ -90,9 +105,44 @@ def test_killed_at_one_point_after_another_it_ends_the_same(source: str, target:
     done = json.loads(copy(source, target, "--json").stdout)
     with fresh_postgres() as untouched:
         whole = copied(Settings(database_url=source), Settings(database_url=untouched))
+        assert outbox(Settings(database_url=target)) == outbox(Settings(database_url=untouched))
+        events = causes(told(Settings(database_url=untouched)))
     assert done["verified"]
-    for name in ("callbacks", "conflicts", "duplicates", "runs", "quarantined"):
+    assert causes(told(Settings(database_url=target))) == events
+    assert causes(told(Settings(database_url=source))) == events
+    for name in ("callbacks", "conflicts", "duplicates", "runs", "quarantined", "events"):
         assert done[name] == getattr(whole, name)
+
+
+@pytest.mark.parametrize("point", ["copy before announced", "copy before settled"])
+def test_killed_while_it_brings_what_is_new_it_tells_nothing_twice(
+    telling: str, target: str, point: str
+) -> None:
+    given, wanted = Settings(database_url=telling), Settings(database_url=target)
+    copied(given, wanted)
+    known = told(given)
+    append(given, some_arrivals(13, 20))
+    for _ in range(2):
+        killed = copy(telling, target, env={"COLLECTOR_CRASH_AT": f"{point}:1"})
+        assert killed.returncode == -9
+    assert copy(telling, target).returncode == 0
+    assert outbox(given) == outbox(wanted)
+    events = told(wanted)
+    assert events[: len(known)] == known
+    assert causes(events) == causes(told(given))
+
+
+def test_what_is_to_be_minded_of_endpoints_is_said(telling: str, target: str) -> None:
+    done = copy(telling, target, "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["endpoints"] == 1
+    assert figures["deliveries"] - 3 == figures["pending_deliveries"] > 0
+    assert "the same COLLECTOR_SECRET_KEY" in done.stderr
+    assert f"the file secret-key of its data folder ({Path(telling[10:]).parent})" in done.stderr
+    assert f"pending deliveries: {figures['pending_deliveries']}. Whoever" in done.stderr
+    assert "Do not serve from the source any more" in done.stderr
+    assert "sealed one" not in done.stdout + done.stderr
 
 
 def test_a_collector_serves_what_was_copied_and_is_then_left_alone(

@@ -3,21 +3,25 @@
 import asyncio
 import contextlib
 import random
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.event import Event
 from app.model import Arrival, Outcome, Quarantined
 from app.project.projector import Projector
 from app.settings import Settings
-from app.store import copying
+from app.store import copying, verifying
 from app.store.copying import CopyRefusedError, copy_log
 from app.store.database import opened_for_copy, opened_for_work, store_of
+from app.store.kept_outbox import TABLES
 from app.store.postgres.target import PostgresTarget
 from app.store.protocol import NoLogError, SchemaError
 from app.store.rows import ScheduleRow
@@ -31,6 +35,7 @@ from app.store.views import ScheduleFilter
 from tests.callbacks import sent
 from tests.databases import fresh_postgres, postgres, run
 from tests.project.test_merge import RESULT_KEYS, a_callback, a_history, arrival, exported
+from tests.store.telling import begin_telling, causes, change, deliver, served, told
 
 RUNS = ("run-a", "run-b", "run-c")
 
@@ -109,8 +114,10 @@ def copied(source: Settings, target: Settings) -> Verdict:
         copy_log(one, other, lambda done, total: None)
         with opened_for_work(target, "copy") as work:
             projector = Projector(work.log, work.projection, RESULT_KEYS)
-            while projector.project_batch():
-                pass
+            deadline = monotonic() + 10  # a run that was interrupted is left alone for a second
+            while other.unprojected() and monotonic() < deadline:
+                if projector.project_batch() is None:
+                    sleep(0.05)
         assert other.unprojected() == 0
         return verified(one, other)
 
@@ -260,12 +267,12 @@ def test_a_source_that_is_not_projected_is_compared_without_results(
     assert "the source is not projected" in verdict.notes[0]
 
 
-@pytest.mark.parametrize("served", [False, True])
+@pytest.mark.parametrize("is_copy", [False, True])
 def test_a_target_that_holds_anything_else_is_refused(
-    source: Settings, target: Settings, served: bool
+    source: Settings, target: Settings, is_copy: bool
 ) -> None:
     append(source, some_arrivals(6))
-    if served:
+    if is_copy:
         copied(source, target)
     appended(target, [arrival(sent("foreign", run="another"))])
     with pytest.raises(CopyRefusedError, match="callbacks instead of"):
@@ -289,6 +296,29 @@ def test_a_target_that_was_told_of_schedules_since_is_refused(
         copied(source, target)
 
 
+@pytest.mark.parametrize(
+    ("foreign", "found"),
+    {
+        "UPDATE endpoints SET version = version + 1": "2 versions of endpoints instead of 1",
+        "INSERT INTO endpoints VALUES ('x', 'active', NULL, '{}', '', 1, 2, 3)": "2 endpoints inst",
+        "INSERT INTO events VALUES (99, 'x', 'x', '', NULL, 1, NULL, NULL, '')": "events instead",
+        "DELETE FROM deliveries WHERE event_no = 1": "deliveries instead",
+        "INSERT INTO attempts VALUES ('', 'x', 1, 2, 3, 200, NULL, '')": "attempts to deliver inst",
+    }.items(),
+)
+def test_a_target_that_has_told_since_is_refused(
+    source: Settings, target: Settings, foreign: str, found: str
+) -> None:
+    begin_telling(source, "one")
+    append(source, some_arrivals(6, 5))
+    told(source)
+    copied(source, target)
+    assert target.postgres_url is not None
+    run(target.postgres_url, foreign)
+    with pytest.raises(CopyRefusedError, match=found):
+        copied(source, target)
+
+
 def test_a_target_that_was_copied_from_another_source_is_refused(
     source: Settings, target: Settings, tmp_path: Path
 ) -> None:
@@ -299,6 +329,191 @@ def test_a_target_that_was_copied_from_another_source_is_refused(
     with pytest.raises(CopyRefusedError, match="a copy of another source"):
         copied(other, target)
 
+
+# ------------------------------------------------------------------- events
+
+
+def outbox(configured: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """What is in each table of an outbox."""
+    statements = {"relay": "SELECT next_event_no FROM relay"}
+    for table in TABLES:
+        columns = table.listed_columns
+        statements[table.name] = f"SELECT {columns} FROM {table.name} ORDER BY {columns}"
+    if configured.postgres_url is not None:
+        url = configured.postgres_url
+        return {name: [tuple(row) for row in run(url, sql)] for name, sql in statements.items()}
+    with contextlib.closing(sqlite3.connect(configured.outbox_path)) as file:
+        return {name: file.execute(sql).fetchall() for name, sql in statements.items()}
+
+
+def test_what_was_told_is_not_told_again_and_news_is_told_once(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "PORTION_CALLBACKS", 10)
+    begin_telling(source)
+    append(source, some_arrivals(1), bad=("bad",))
+    before = told(source)
+    append(source, [*some_arrivals(3), arrival(sent("new", run="run-d"))], bad=("worse",))
+    assert copied(source, target).differences == []
+    assert copied(source, target).differences == []
+    after = told(target)
+    assert after[: len(before)] == before
+    assert [no for no, _ in after] == list(range(1, len(after) + 1))
+    assert causes(after) == causes(told(source))
+    news = {one.type for _, one in after[len(before) :]}
+    assert news == {"callback.conflict", "callback.quarantined", "run.started"}
+
+
+def test_what_the_source_told_since_the_last_copy_is_not_told_again(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source)
+    append(source, some_arrivals(1), bad=("bad",))
+    copied(source, target)  # all of it is news there
+    assert told(source)
+    append(source, some_arrivals(3), bad=("worse",))
+    known = told(source)
+    append(source, some_arrivals(4))
+    assert copied(source, target).differences == []
+    after = told(target)
+    assert after[: len(known)] == known
+    assert causes(after) == causes(told(source))
+
+
+def test_what_the_source_told_in_part_since_is_told_once_by_its_ids(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source)
+    conflicting = [sent("c1", results=({"n": number},)) for number in range(3)]
+    append(source, [arrival(body) for body in conflicting])  # in one segment
+    copied(source, target)
+    known = told(source)
+    with contextlib.closing(sqlite3.connect(source.outbox_path)) as file:
+        file.execute("DELETE FROM events WHERE event_no = 3")  # as if it had stopped before that
+        file.execute("UPDATE relay SET announced_seq = 3, next_event_no = 3")
+        file.commit()
+    assert copied(source, target).differences == []
+    after = told(target)
+    assert after[:2] == known[:2]
+    assert causes(after) == causes(known)
+
+
+def test_what_was_told_is_noted_in_the_transaction_that_logs_it(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(point: str) -> None:
+        raise KeyboardInterrupt(point)
+
+    begin_telling(source)
+    append(source, some_arrivals(1))
+    told(source)
+    monkeypatch.setattr(copying, "reach", cut_off)  # after the first portion's commit
+    with (
+        opened_for_copy(source, target) as (one, other),
+        pytest.raises(KeyboardInterrupt, match="copy after commit"),
+    ):
+        copy_log(one, other, lambda done, total: None)
+    assert target.postgres_url is not None
+    rows = run(
+        target.postgres_url,
+        "SELECT l.xmin = a.xmin AND l.xmin = c.xmin AND l.next_seq = a.announced_seq"
+        " FROM log_runs l JOIN announcements a USING (run_uid) CROSS JOIN copies c",
+    )
+    assert [is_so for (is_so,) in rows] == [True] * len(RUNS)
+
+
+def test_whoever_projects_as_news_what_was_told_since_saves_nothing(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source)
+    append(source, some_arrivals(1))
+    with opened_for_copy(source, target) as (one, other):
+        copy_log(one, other, lambda done, total: None)
+    told(source)
+    with opened_for_work(target, "slow") as work:
+        claim = work.projection.claim()
+        assert claim is not None
+        assert claim.announced_seq == 1
+        with opened_for_copy(source, target) as (one, other):
+            copy_log(one, other, lambda done, total: None)
+        assert not work.projection.save([], claim, claim.from_seq + 1)
+    assert copied(source, target).differences == []
+    assert causes(told(target)) == causes(told(source))
+
+
+def test_a_source_without_an_outbox_has_no_news(source: Settings, target: Settings) -> None:
+    append(source, some_arrivals(1), bad=("bad",))
+    assert copied(source, target).differences == []
+    assert [one.type for _, one in told(target)] == ["callback.quarantined"]
+    assert causes(told(source)) == causes(told(target))  # as it would be where it was
+
+
+def test_events_of_a_source_that_was_not_projected_are_raised_in_the_target(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source)
+    append(source, some_arrivals(1))
+    source.projection_path.unlink()
+    assert copied(source, target).differences == []
+    append(source, [])
+    assert causes(told(target)) == causes(told(source)) != []
+
+
+def test_what_is_in_the_outbox_already_does_not_wait_again(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source)
+    append(source, [], bad=("bad",))
+    assert len(told(source)) == 1
+    with contextlib.closing(sqlite3.connect(source.log_path)) as file:
+        file.execute("ATTACH DATABASE ? AS outbox", (str(source.outbox_path),))
+        columns = ", ".join(Event._fields)  # as if it had died before it forgot
+        file.execute(f"INSERT INTO raised_events ({columns}) SELECT {columns} FROM outbox.events")
+        file.commit()
+    append(source, [], bad=("worse",))
+    copied(source, target)
+    assert target.postgres_url is not None
+    waiting = run(target.postgres_url, "SELECT subject FROM raised_events")
+    assert [subject for (subject,) in waiting] == ["q-worse"]
+    assert len(told(target)) == 2
+
+
+def test_endpoints_and_deliveries_are_copied_as_they_are_by_now(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source, "one", "two", "three")
+    append(source, some_arrivals(1), bad=("bad",))
+    told(source)
+    assert deliver(source, "one", 5) == 5
+    verdict = copied(source, target)
+    assert verdict.differences == []
+    assert (verdict.endpoints, verdict.deliveries) == (3, 3 * verdict.events)
+    assert verdict.pending_deliveries == verdict.deliveries - 5
+    assert outbox(source) == outbox(target)
+    append(source, some_arrivals(3))
+    told(source)
+    assert deliver(source, "one", 3) == deliver(source, "two", 3) == 3
+    change(source, "two", '{"changed": true}')
+    assert served(source, lambda store: store.outbox.remove_endpoint("three"))
+    assert copied(source, target).differences == []
+    assert outbox(source) == outbox(target)
+    waiting = served(source, lambda store: store.reader.pending_deliveries())
+    assert deliver(target, "two", 10_000) == waiting["two"] > 10
+
+
+def test_an_outbox_that_another_version_wrote_is_refused(
+    source: Settings, target: Settings
+) -> None:
+    begin_telling(source)
+    append(source, [])
+    with contextlib.closing(sqlite3.connect(source.outbox_path)) as file:
+        file.execute("INSERT INTO migrations VALUES (999, '0999_later.sql', 'x')")
+        file.commit()
+    with pytest.raises(SchemaError, match="install the newer version"):
+        copied(source, target)
+
+
+# ----------------------------------------------------------------- tampering
 
 TAMPERINGS = {
     "INSERT INTO log_runs VALUES ('more', 1, 0, false)": "number of runs",
@@ -314,11 +529,25 @@ TAMPERINGS = {
     "DELETE FROM segments WHERE run_uid = 'run-a'": "run run-a: callbacks",
     "UPDATE missed_iterations SET noted_ms = 6": "missed iterations of schedules",
     "UPDATE schedules SET record = '{}'": "what Edges said of schedules",
+    "UPDATE endpoints SET secrets = 'other'": "endpoints: digest",
+    "DELETE FROM endpoints": "endpoints: number",
+    "UPDATE events SET data = '{}' WHERE event_no = 2": "events: digest",
+    "DELETE FROM events WHERE event_no = 1": "events: number",
+    "UPDATE deliveries SET state = 'failed' WHERE event_no = 1": "deliveries: digest",
+    "UPDATE attempts SET answer = 'other'": "attempts: digest",
+    "UPDATE relay SET next_event_no = 1": "number of the next event",
+    "DELETE FROM raised_events": "events that are to be told",
 }
 
 
-def test_whatever_was_tampered_with_is_found(source: Settings, target: Settings) -> None:
+def test_whatever_was_tampered_with_is_found(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "DIFFERENCES_MAX", 100)
+    begin_telling(source, "one")
     append(source, some_arrivals(8, 30), bad=("bad",))
+    told(source)
+    deliver(source, "one", 2)
     note_schedules(source, 1_000)
     assert copied(source, target).differences == []
     url = target.postgres_url
@@ -334,9 +563,11 @@ def test_whatever_was_tampered_with_is_found(source: Settings, target: Settings)
 
 
 def test_what_is_no_log_of_this_version_is_refused(source: Settings, tmp_path: Path) -> None:
+    none = tmp_path / "none.db"
+
     def refusal(path: Path, error: type[Exception]) -> str:
         with pytest.raises(error) as raised, contextlib.ExitStack() as stack:
-            stack.enter_context(SqliteSource.opened(path, tmp_path / "none.db"))
+            stack.enter_context(SqliteSource.opened(path, none, none))
         return str(raised.value)
 
     append(source, some_arrivals(9, 5))

@@ -1,10 +1,10 @@
 """A PostgreSQL database as a copy writes it: in portions, each with its progress."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import urlsplit
 
 from app.canonical import comparable, digest
@@ -24,17 +24,15 @@ from app.store.copying import (
 )
 from app.store.postgres.driver import BlockingConnection
 from app.store.postgres.migrations import migrate_database
+from app.store.postgres.outbox_target import LOCKED_TABLES, PostgresOutboxTarget
+from app.store.postgres.paging import paged
 from app.store.postgres.read_back import PostgresReadBack
-
-T = TypeVar("T")
-
-_ROWS_AT_ONCE = 2_000
-_FRAME_BYTES_AT_ONCE = 4 * 1024 * 1024
 
 _KEPT_COLUMNS = ", ".join(KeptBody._fields)
 
 _ADVANCE = """
-    UPDATE copies SET next_seq = $2, last_digest = $3, callbacks = callbacks + $4
+    UPDATE copies SET next_seq = $2, last_digest = $3, callbacks = callbacks + $4,
+        announced_seq = greatest(announced_seq, $5)
     WHERE next_seq = $1
 """
 _RESERVE = """
@@ -59,7 +57,12 @@ _HELD = """
         (SELECT count(*) FROM quarantine),
         (SELECT coalesce(sum(times_seen), 0)::bigint FROM quarantine),
         (SELECT count(*) FROM schedules),
-        (SELECT count(*) FROM missed_iterations)
+        (SELECT count(*) FROM missed_iterations),
+        (SELECT count(*) FROM endpoints),
+        (SELECT coalesce(sum(version), 0)::bigint FROM endpoints),
+        (SELECT count(*) FROM events),
+        (SELECT count(*) FROM deliveries),
+        (SELECT count(*) FROM attempts)
     FROM log_runs
 """
 
@@ -81,6 +84,7 @@ class PostgresTarget(PostgresReadBack):
 
     def __init__(self, url: str) -> None:
         super().__init__(BlockingConnection(url))
+        self.outbox = PostgresOutboxTarget(self._connection)
         address = urlsplit(url)
         self.description = f"postgresql://{address.netloc.rpartition('@')[2]}{address.path}"
         """Where it is, without user and password."""
@@ -106,10 +110,10 @@ class PostgresTarget(PostgresReadBack):
     def copied(self) -> Copied:
         """How far the copy into this database is."""
         rows = self._connection.fetch(
-            f"SELECT next_seq, last_digest, {', '.join(Held._fields)} FROM copies"
+            f"SELECT next_seq, last_digest, announced_seq, {', '.join(Held._fields)} FROM copies"
         )
-        for next_seq, last_digest, *held in rows:
-            return Copied(next_seq, last_digest, Held(*held))
+        for next_seq, last_digest, announced_seq, *held in rows:
+            return Copied(next_seq, last_digest, Held(*held), announced_seq)
         return Copied(1, b"", Held(0, 0, 0, 0))
 
     def refuse_foreign(self) -> None:
@@ -124,6 +128,11 @@ class PostgresTarget(PostgresReadBack):
             "receipts of those bodies",
             "schedules",
             "missed iterations",
+            "endpoints",
+            "versions of endpoints",
+            "events",
+            "deliveries",
+            "attempts to deliver",
         )
         found = ", ".join(
             f"{here:,} {name} instead of {brought:,}"
@@ -138,27 +147,37 @@ class PostgresTarget(PostgresReadBack):
 
     # --------------------------------------------------------------- writing
 
-    def take(self, callbacks: Sequence[Logged], *, from_seq: int, next_seq: int) -> None:
+    def take(
+        self, callbacks: Sequence[Logged], *, from_seq: int, next_seq: int, announced_seq: int
+    ) -> None:
         """Log `callbacks`, and that the source is copied up to `next_seq`, in one transaction.
 
+        Those before `announced_seq` of the source raise no events when they are projected.
         Raises CopyRefusedError if the copy is not at `from_seq`: another one is at work.
         """
         by_run: dict[str, list[Logged]] = {}
         for logged in callbacks:
             by_run.setdefault(logged.run.uid, []).append(logged)
         with self._connection.transaction():
-            self._advance(from_seq, next_seq, identity(callbacks[-1]), len(callbacks))
+            last_digest = identity(callbacks[-1])
+            self._advance(from_seq, next_seq, last_digest, len(callbacks), announced_seq)
             first_seqs = self._reserve({uid: len(of_run) for uid, of_run in by_run.items()})
+            told = {uid: sum(o.seq < announced_seq for o in of) for uid, of in by_run.items()}
+            self.outbox.announce({uid: first_seqs[uid] + n for uid, n in told.items() if n})
             rows = _Rows()
             for uid, of_run in by_run.items():
                 self._number(uid, first_seqs[uid], of_run, rows)
             self._write(rows)
             reach("copy before commit")
 
-    def _advance(self, from_seq: int, next_seq: int, last_digest: bytes, callbacks: int) -> None:
+    def _advance(
+        self, from_seq: int, next_seq: int, last_digest: bytes, callbacks: int, announced_seq: int
+    ) -> None:
         if from_seq == 1:
             self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
-        moved = self._connection.execute(_ADVANCE, from_seq, next_seq, last_digest, callbacks)
+        moved = self._connection.execute(
+            _ADVANCE, from_seq, next_seq, last_digest, callbacks, announced_seq
+        )
         if moved == "UPDATE 0":
             raise CopyRefusedError(
                 f"another copy into {self.description} is at work: let it finish, or end it"
@@ -222,6 +241,18 @@ class PostgresTarget(PostgresReadBack):
             "conflicts", "run_uid, callback_key, body_digest, seq", rows.conflicts
         )
 
+    def announce_late(self, announced: Iterable[tuple[str, int]], announced_seq: int) -> None:
+        """Note what the source has told since of callbacks that are here already.
+
+        `announced`: by run up to which of them, numbered as here. `announced_seq`: the same
+        over all runs, numbered as in the source. Cut off, it may be done again.
+        """
+        for page in paged(announced, lambda _: 0):
+            with self._connection.transaction():
+                self.outbox.announce_late(dict(page))
+        reach("copy before announced")
+        self._connection.execute("UPDATE copies SET announced_seq = $1", announced_seq)
+
     def settle(self, duplicates: Iterable[tuple[RunId, int]], unlogged: Unlogged) -> None:
         """Make the counts of duplicates, and what is kept beside callbacks, the source's.
 
@@ -230,27 +261,29 @@ class PostgresTarget(PostgresReadBack):
         with self._connection.transaction():
             # Nobody adds to what is replaced here.
             self._connection.execute(
-                "LOCK TABLE log_runs, quarantine, schedules, missed_iterations"
-                " IN SHARE ROW EXCLUSIVE MODE"
+                "LOCK TABLE log_runs, quarantine, schedules, missed_iterations,"
+                f" {LOCKED_TABLES} IN SHARE ROW EXCLUSIVE MODE"
             )
             self.refuse_foreign()
             self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
-            for page in _paged(duplicates, lambda _: 0):
+            for page in paged(duplicates, lambda _: 0):
                 uids, counts = [run.uid for run, _ in page], [count for _, count in page]
                 self._connection.execute(_SET_DUPLICATES, uids, counts)
             for table in ("quarantine", "schedules", "missed_iterations"):
                 self._connection.execute(f"DELETE FROM {table}")
-            for kept in _paged(map(self.storable, unlogged.quarantine), lambda one: len(one.frame)):
+            for kept in paged(map(self.storable, unlogged.quarantine), lambda one: len(one.frame)):
                 self._connection.copy("quarantine", _KEPT_COLUMNS, kept)
-            for told in _paged(unlogged.schedules, lambda one: len(one.record)):
+            for told in paged(unlogged.schedules, lambda one: len(one.record)):
                 self._connection.copy("schedules", ", ".join(KeptSchedule._fields), told)
-            for missed in _paged(unlogged.missed_iterations, lambda _: 0):
+            for missed in paged(unlogged.missed_iterations, lambda _: 0):
                 self._connection.copy(
                     "missed_iterations", ", ".join(MissedIteration._fields), missed
                 )
+            self.outbox.replace(unlogged.outbox)
+            settled = ", ".join(Held._fields[1:])
             self._connection.execute(
-                f"UPDATE copies SET ({', '.join(Held._fields[1:])}) = (SELECT h.b, h.c, h.d, h.e,"
-                f" h.f FROM ({_HELD}) AS h (a, b, c, d, e, f))"
+                f"UPDATE copies SET ({settled}) = (SELECT {settled}"
+                f" FROM ({_HELD}) AS h ({', '.join(Held._fields)}))"
             )
             reach("copy before settled")
 
@@ -262,17 +295,3 @@ class PostgresTarget(PostgresReadBack):
             for text in (entry.detail, entry.content_type)
         )
         return entry._replace(detail=detail, content_type=content_type)
-
-
-def _paged(rows: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """`rows` in lists that are bounded in number and in `size`, unless one alone is larger."""
-    page: list[T] = []
-    bytes_of_page = 0
-    for row in rows:
-        page.append(row)
-        bytes_of_page += size(row)
-        if len(page) >= _ROWS_AT_ONCE or bytes_of_page >= _FRAME_BYTES_AT_ONCE:
-            yield page
-            page, bytes_of_page = [], 0
-    if page:
-        yield page

@@ -21,6 +21,7 @@ from app.store.sqlite.driver import Error
 from app.store.sqlite.log import SCHEMA
 from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.migrations import states
+from app.store.sqlite.outbox_source import SqliteOutboxSource
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -31,7 +32,7 @@ class SqliteSource(SqliteLogReader):
     It sees what was committed when it was opened, whatever is appended meanwhile.
     """
 
-    def __init__(self, log_path: Path, projection_path: Path) -> None:
+    def __init__(self, log_path: Path, projection_path: Path, outbox_path: Path) -> None:
         """Raises NoLogError or SchemaError, see `opened`."""
         if not log_path.is_file():
             raise NoLogError(f"there is no SQLite database at {log_path}: check --from")
@@ -42,23 +43,27 @@ class SqliteSource(SqliteLogReader):
         try:
             self._check(log_path)
             self._has_projection = self._attached(projection_path)
+            self.outbox = SqliteOutboxSource(self._connection, outbox_path)
             self._connection.execute("BEGIN")  # whose view of each file begins with its first use
-            self.size()
+            next_seq = self.size() + 1
             self.is_projected()
+            # After the log: what left it meanwhile is here.
+            self.announced_seq = self.outbox.announced_seq(next_seq)
+            """Before it all events are told."""
         except BaseException:
             self.close()
             raise
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, log_path: Path, projection_path: Path) -> Iterator[Self]:
+    def opened(cls, log_path: Path, projection_path: Path, outbox_path: Path) -> Iterator[Self]:
         """The source, for as long as a copy takes.
 
         Raises NoLogError if there is none, SchemaError if it is of another version or no log
         at all, and StoreUnavailableError within for whatever keeps it from being read.
         """
         try:
-            with contextlib.closing(cls(log_path, projection_path)) as source:
+            with contextlib.closing(cls(log_path, projection_path, outbox_path)) as source:
                 yield source
         except (Error, OSError) as error:
             raise StoreUnavailableError(f"{log_path} cannot be read: {error}") from error
@@ -125,6 +130,21 @@ class SqliteSource(SqliteLogReader):
         found = self._unpacked(*row) if row else []
         return next((logged for logged in found if logged.seq == seq), None)
 
+    def announced(self, from_seq: int, before_seq: int) -> Iterator[tuple[str, int]]:
+        """Each run with callbacks in this range, and which of its own is the first beyond.
+
+        A run's first callback is its 1, as a target numbers them.
+        """
+        for run_uid, callbacks in self._connection.execute(
+            "SELECT run_uid, (SELECT sum(min(callbacks, ?2 - first_seq))"
+            " FROM main.segments s INDEXED BY segments_by_run"
+            " WHERE s.run_no = r.run_no AND s.first_seq < ?2)"
+            " FROM main.runs r WHERE run_no IN (SELECT run_no FROM main.segments"
+            " WHERE first_seq + callbacks > ?1 AND first_seq < ?2) ORDER BY run_uid",
+            (from_seq, before_seq),
+        ):
+            yield run_uid, callbacks + 1
+
     def _unpacked(self, first_seq: int, run_no: int, frame: bytes) -> list[Logged]:
         try:
             return super()._unpacked(first_seq, run_no, frame)
@@ -161,7 +181,9 @@ class SqliteSource(SqliteLogReader):
 
     def unlogged(self) -> Unlogged:
         """All that is kept beside the callbacks."""
-        return Unlogged(self.quarantine(), self.schedules(), self.missed_iterations())
+        return Unlogged(
+            self.quarantine(), self.schedules(), self.missed_iterations(), self.outbox.kept()
+        )
 
     # ---------------------------------------------------------------- derived
 
