@@ -1,6 +1,7 @@
 """`/api/v1/events`: what happened, as a list or as a live stream."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 
 import orjson
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -13,7 +14,7 @@ from app.api.problems import bad_parameter, not_found
 from app.api.resources import resources_of
 from app.event import PROGRESS, EventType
 from app.notify.cloud_event import cloud_event
-from app.notify.live import Followed
+from app.notify.live import READ_AT_ONCE, Followed
 from app.store import cursor
 from app.store.outbox_rows import NumberedEvent
 
@@ -99,18 +100,19 @@ async def _stream(
 async def _sent(followed: AsyncIterator[Followed], source: str) -> AsyncIterator[bytes]:
     yield ServerSentEvent(comment="events follow", retry=RETRY_MS, sep="\n").encode()
     async for portion in followed:
-        parts = [
-            ServerSentEvent(
-                envelope(one, source).decode(), event=one.event.type, id=one.event.event_id,
-                sep="\n",
-            ).encode()
-            for one in portion.events
-        ]  # fmt: skip
+        parts = [_told(one, source) for one in portion.events]
         parts += [
             ServerSentEvent(one.data.decode(), event=PROGRESS, sep="\n").encode()
             for one in portion.progress
         ]
         yield b"".join(parts)
+
+
+@lru_cache(maxsize=READ_AT_ONCE)
+def _told(one: NumberedEvent, source: str) -> bytes:
+    """An event of a stream; encoded once for all who follow."""
+    data, kind = envelope(one, source).decode(), one.event.type
+    return ServerSentEvent(data, event=kind, id=one.event.event_id, sep="\n").encode()
 
 
 def _types(parameters: Parameters) -> list[str] | None:

@@ -26,6 +26,10 @@ READ_AT_ONCE = 64
 POLL_S = 5.0
 """How long to wait for a wake-up before looking anyway."""
 
+LATE_S = 0.05
+"""How late a delivery may begin, and the next ones still come as if it had not been: where there
+is a limit to their rate, timers and the event loop do not lower it."""
+
 Send = Callable[[EndpointRow, DueDelivery], Awaitable[Attempt]]
 OnFailure = Callable[[EndpointRow, DueDelivery, Attempt, int], Awaitable[None]]
 """Told of a try that failed, and since when (Unix ms) tries have."""
@@ -154,7 +158,7 @@ class Lane:
 
     def _begin(self, delivery: DueDelivery) -> None:
         if self._config.rate_per_s is not None:
-            self._next_s = max(self._next_s, monotonic() - 1) + 1 / self._config.rate_per_s
+            self._next_s = max(self._next_s, monotonic() - LATE_S) + 1 / self._config.rate_per_s
         self._unsettled[delivery.delivery_id] = delivery.run_uid
         self._busy += 1
         task = asyncio.get_running_loop().create_task(self._deliver(delivery))

@@ -19,6 +19,7 @@ from app.store.raised import EVENT_COLUMNS
 
 RELAYED_AT_ONCE = 1_000
 _ENDPOINT_COLUMNS = ", ".join(EndpointRow._fields)
+_ENDPOINTS = f"SELECT {_ENDPOINT_COLUMNS} FROM endpoints ORDER BY endpoint_id"
 _DELIVERY_COLUMNS = (
     "delivery_id, run_uid, endpoint_id, event_id, event_no, type, state, due_ms, tries, attempts,"
     " created_ms, finished_ms, last_problem"
@@ -70,6 +71,10 @@ class Outbox:
     @abstractmethod
     def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction, committed at its end unless something is raised."""
+
+    @abstractmethod
+    async def _fetch(self, sql: str, *values: object) -> Sequence[Any]:
+        """The rows of one statement that only reads, without a transaction around it."""
 
     @abstractmethod
     async def _raised(self, transaction: Transaction) -> Raised:
@@ -130,16 +135,17 @@ class Outbox:
             [(no, *one) for no, one in numbered],
         )
         await transaction.execute("UPDATE relay SET next_event_no = ?", next_no + len(fresh))
-        endpoints = {row.endpoint_id: row for row in await self._endpoints(transaction)}
+        rows = [EndpointRow(*row) for row in await transaction.fetch(_ENDPOINTS)]
+        endpoints = {row.endpoint_id: row for row in rows}
         endpoint_ids: set[str] = set()
         if endpoints:
             targets = await addressed(fresh, list(endpoints.values()))
-            rows: list[tuple[object, ...]] = []
+            deliveries: list[tuple[object, ...]] = []
             for (no, one), wanted in zip(numbered, targets, strict=True):
                 for endpoint_id in wanted:
-                    rows.append(_new_delivery(endpoints[endpoint_id], one, no, now_ms))
+                    deliveries.append(_new_delivery(endpoints[endpoint_id], one, no, now_ms))
                     endpoint_ids.add(endpoint_id)
-            await self._insert_deliveries(transaction, rows)
+            await self._insert_deliveries(transaction, deliveries)
         return numbered, endpoint_ids
 
     async def _insert_deliveries(
@@ -162,16 +168,9 @@ class Outbox:
 
     # --------------------------------------------------------------- endpoints
 
-    async def _endpoints(self, transaction: Transaction) -> list[EndpointRow]:
-        rows = await transaction.fetch(
-            f"SELECT {_ENDPOINT_COLUMNS} FROM endpoints ORDER BY endpoint_id"
-        )
-        return [EndpointRow(*row) for row in rows]
-
     async def endpoints(self) -> list[EndpointRow]:
         """All endpoints, by id, which is by age."""
-        async with self._transaction() as transaction:
-            return await self._endpoints(transaction)
+        return [EndpointRow(*row) for row in await self._fetch(_ENDPOINTS)]
 
     async def add_endpoint(self, row: EndpointRow) -> None:
         """Keep a new endpoint."""
@@ -261,16 +260,15 @@ class Outbox:
             else ""
         )
         event_columns = ", ".join(f"e.{name}" for name in Event._fields)
-        async with self._transaction() as transaction:
-            rows = await transaction.fetch(
-                "SELECT d.delivery_id, d.run_uid, d.event_id, d.event_no, d.type, d.tries,"
-                f" d.attempts, d.created_ms, {event_columns}"
-                " FROM deliveries d LEFT JOIN events e"
-                " ON e.run_uid = d.run_uid AND e.event_id = d.event_id"
-                " WHERE d.endpoint_id = ? AND d.state = 'pending' AND d.due_ms <= ?"
-                f"{ordered} ORDER BY d.due_ms, d.event_no LIMIT ?",
-                endpoint_id, now_ms, limit,
-            )  # fmt: skip
+        rows = await self._fetch(
+            "SELECT d.delivery_id, d.run_uid, d.event_id, d.event_no, d.type, d.tries,"
+            f" d.attempts, d.created_ms, {event_columns}"
+            " FROM deliveries d LEFT JOIN events e"
+            " ON e.run_uid = d.run_uid AND e.event_id = d.event_id"
+            " WHERE d.endpoint_id = ? AND d.state = 'pending' AND d.due_ms <= ?"
+            f"{ordered} ORDER BY d.due_ms, d.event_no LIMIT ?",
+            endpoint_id, now_ms, limit,
+        )  # fmt: skip
         return [
             DueDelivery._make([*row[:8], Event(*row[8:]) if row[8] is not None else None])
             for row in map(tuple, rows)
@@ -278,12 +276,11 @@ class Outbox:
 
     async def next_due_ms(self, endpoint_id: str, after_ms: int) -> int | None:
         """When the next delivery of an endpoint is due that is not due by `after_ms`."""
-        async with self._transaction() as transaction:
-            rows = await transaction.fetch(
-                "SELECT due_ms FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
-                " AND due_ms > ? ORDER BY due_ms LIMIT 1",
-                endpoint_id, after_ms,
-            )  # fmt: skip
+        rows = await self._fetch(
+            "SELECT due_ms FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
+            " AND due_ms > ? ORDER BY due_ms LIMIT 1",
+            endpoint_id, after_ms,
+        )  # fmt: skip
         return int(rows[0][0]) if rows else None
 
     async def settle(self, tries: Sequence[SettledTry]) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench.load import require_wrk
+from tests.bench.load import require_programs
 from tests.bench.measures import LONG, Bench, Figure
 from tests.bench.measures import MEASURES as SQLITE_MEASURES
+from tests.bench.notifying import notifying
 from tests.bench.postgres import copying, outage, postgres_acknowledging, postgres_sustained
 from tests.bench.reconciling import reconciling
 from tests.bench.servers import scratch
@@ -26,11 +27,13 @@ from tests.bench.servers import scratch
 MEASURES = {
     **SQLITE_MEASURES,
     "reconcile": reconciling,
+    "notify": notifying,
     "pg-ack": postgres_acknowledging,
     "pg-sustained": postgres_sustained,
     "pg-outage": outage,
     "pg-copy": copying,
 }
+WITHOUT_WRK = {"notify"}
 
 
 def main() -> int:
@@ -42,10 +45,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    require_wrk()
     names = given.only.split(",") if given.only else list(MEASURES)
     if unknown := set(names) - set(MEASURES):
         parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    require_programs(with_wrk=bool(set(names) - WITHOUT_WRK))
     console = Console(stderr=True)
     figures: list[Figure] = []
 

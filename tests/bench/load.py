@@ -101,8 +101,8 @@ def wrk(port: int, bodies: Bodies, *, seconds: float, connections: int = 64) -> 
     )
 
 
-def require_wrk() -> None:
-    """End with a clear sentence where wrk or taskset are missing."""
+def require_programs(*, with_wrk: bool) -> None:
+    """End with a clear sentence where taskset, or wrk if it is needed, is missing."""
     for program, package in (("wrk", "wrk"), ("taskset", "util-linux")):
-        if shutil.which(program) is None:
+        if (with_wrk or program != "wrk") and shutil.which(program) is None:
             sys.exit(f"make bench needs {program}: install the Debian package {package}")

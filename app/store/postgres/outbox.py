@@ -29,7 +29,7 @@ _LEASE = f"""
 
 
 class PostgresOutbox(Outbox):
-    """Every call is one transaction."""
+    """Every call that writes is one transaction."""
 
     for_update = " FOR UPDATE"
 
@@ -45,6 +45,11 @@ class PostgresOutbox(Outbox):
         with outages():
             async with self._connection.held() as connection, connection.transaction():
                 yield _PostgresTransaction(connection)
+
+    async def _fetch(self, sql: str, *values: object) -> Sequence[Any]:
+        with outages():
+            async with self._connection.held() as connection:
+                return await _PostgresTransaction(connection).fetch(sql, *values)
 
     async def _raised(self, transaction: Transaction) -> Raised:
         rows = await transaction.fetch(

@@ -5,8 +5,8 @@ file, and in the log's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -24,9 +24,11 @@ from app.store.sqlite.driver import (
     Error,
     connect_reader,
     connect_writer,
+    rolled_back,
     wal_bytes,
 )
 from app.store.sqlite.migrations import migrate
+from app.store.sqlite.thread import StoreThread
 
 SCHEMA = "outbox_schema"
 _MARK_S = 30.0
@@ -58,7 +60,9 @@ class SqliteOutbox(Outbox):
         self._turn = asyncio.Lock()
         self._marked_s = 0.0
         self._connection: aiosqlite.Connection
-        self._others: aiosqlite.Connection
+        self._thread = StoreThread("raised-events")
+        self._others: Connection
+        """The projection's file and the log's, to be read on the thread."""
 
     async def open(self, log_next_seq: int) -> None:
         """Make or migrate the file. What was logged before it was made is no news.
@@ -71,7 +75,7 @@ class SqliteOutbox(Outbox):
             " ON CONFLICT DO NOTHING",
             (log_next_seq,),
         )
-        self._others = await aiosqlite.Connection(self._connect_others, iter_chunk_size=64)
+        self._others = await self._thread.run(self._connect_others)
 
     def _connect(self) -> Connection:
         connection = connect_writer(self._path, cache_kib=4_096)
@@ -87,12 +91,12 @@ class SqliteOutbox(Outbox):
         """Release the files."""
         async with self._turn:
             await self._connection.close()
-            await self._others.close()
+            await self._thread.close(self._others.close)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Transaction]:
         async with self._turn:
-            try:
+            with _outages():
                 try:
                     await self._connection.execute("BEGIN IMMEDIATE")
                     yield _SqliteTransaction(self._connection)
@@ -102,48 +106,50 @@ class SqliteOutbox(Outbox):
                 await self._connection.commit()
                 if wal_bytes(self._path) >= CHECKPOINT_BYTES:
                     await self._connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-            except Error as error:
-                raise StoreUnavailableError(f"the outbox cannot be written: {error}") from error
+
+    async def _fetch(self, sql: str, *values: object) -> Sequence[Any]:
+        async with self._turn:  # what a transaction is about to write is not to be seen
+            with _outages():
+                return await _SqliteTransaction(self._connection).fetch(sql, *values)
 
     # ------------------------------------------------------------------ events
 
     async def _raised(self, transaction: Transaction) -> Raised:
         ((announced_seq,),) = await transaction.fetch("SELECT announced_seq FROM relay")
-        await self._others.execute("BEGIN")  # progress and events of one moment
-        try:
-            return await self._waiting(announced_seq)
-        finally:
-            await self._others.rollback()
+        return await self._thread.run(self._waiting, announced_seq)
 
-    async def _waiting(self, announced_seq: int) -> Raised:
-        ((next_seq,),) = await self._read("SELECT next_seq FROM progress")
-        derived = await self._read(
-            f"SELECT next_seq, {EVENT_COLUMNS} FROM raised_events"
-            " WHERE next_seq > ? AND next_seq <= ? ORDER BY next_seq, place LIMIT ?",
-            announced_seq, next_seq, RELAYED_AT_ONCE + 1,
-        )  # fmt: skip
-        is_all = len(derived) <= RELAYED_AT_ONCE
-        if not is_all:  # of one commit all or none, unless one alone is more
-            last = derived[-1][0]
-            whole = [row for row in derived if row[0] != last]
-            if not whole:
-                whole += await self._read(
-                    f"SELECT next_seq, {EVENT_COLUMNS} FROM raised_events WHERE next_seq = ?"
-                    " ORDER BY place",
-                    last,
-                )
-            derived, next_seq = whole, whole[-1][0]
-        logged = await self._read(
-            f"SELECT raised_no, {EVENT_COLUMNS} FROM log.raised_events ORDER BY raised_no LIMIT ?",
-            RELAYED_AT_ONCE,
-        )
+    def _waiting(self, announced_seq: int) -> Raised:
+        read = self._others.execute
+        read("BEGIN")  # progress and events of one moment
+        try:
+            ((next_seq,),) = read("SELECT next_seq FROM progress").fetchall()
+            derived = read(
+                f"SELECT next_seq, {EVENT_COLUMNS} FROM raised_events"
+                " WHERE next_seq > ? AND next_seq <= ? ORDER BY next_seq, place LIMIT ?",
+                (announced_seq, next_seq, RELAYED_AT_ONCE + 1),
+            ).fetchall()
+            is_all = len(derived) <= RELAYED_AT_ONCE
+            if not is_all:  # of one commit all or none, unless one alone is more
+                last = derived[-1][0]
+                whole = [row for row in derived if row[0] != last]
+                if not whole:
+                    whole = read(
+                        f"SELECT next_seq, {EVENT_COLUMNS} FROM raised_events WHERE next_seq = ?"
+                        " ORDER BY place",
+                        (last,),
+                    ).fetchall()
+                derived, next_seq = whole, whole[-1][0]
+            logged = read(
+                f"SELECT raised_no, {EVENT_COLUMNS} FROM log.raised_events ORDER BY raised_no"
+                " LIMIT ?",
+                (RELAYED_AT_ONCE,),
+            ).fetchall()
+        finally:
+            rolled_back(self._others)
         events = [Event(*row[1:]) for row in (*derived, *logged)]
         moved = next_seq if next_seq > announced_seq else None
         taken = _Taken(moved, [row[0] for row in logged])
         return Raised(events, taken, is_all and len(logged) < RELAYED_AT_ONCE)
-
-    async def _read(self, sql: str, *values: object) -> Sequence[Any]:
-        return list(await self._others.execute_fetchall(sql, values))
 
     async def _fresh(self, transaction: Transaction, events: Sequence[Event]) -> list[Event]:
         rows = await transaction.fetch(
@@ -172,6 +178,14 @@ class SqliteOutbox(Outbox):
         """All that are active: nobody else delivers."""
         del holder, lease_s
         return [row for row in await self.endpoints() if row.state == "active"]
+
+
+@contextmanager
+def _outages() -> Iterator[None]:
+    try:
+        yield
+    except Error as error:
+        raise StoreUnavailableError(f"the outbox cannot be used: {error}") from error
 
 
 class _SqliteTransaction:
