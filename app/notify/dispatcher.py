@@ -12,6 +12,7 @@ from app.event import EventType, event
 from app.notify.addressing import Addressing
 from app.notify.attempt import Attempt
 from app.notify.lane import Lane, Send
+from app.notify.perpetual import perpetual
 from app.notify.retries import is_to_be_disabled
 from app.notify.settling import Settling
 from app.store.outbox import Outbox
@@ -66,7 +67,9 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        settling = asyncio.create_task(self._settling.run(), name="settling deliveries")
+        settling = asyncio.create_task(
+            perpetual("settling deliveries", self._settling.run), name="settling deliveries"
+        )
         try:
             while True:
                 self._news.clear()

@@ -16,6 +16,7 @@ from app import observe
 from app.crash_points import reach
 from app.notify.attempt import Attempt
 from app.notify.endpoint import EndpointConfig
+from app.notify.perpetual import perpetual
 from app.notify.retries import next_try_ms
 from app.notify.settling import Settling
 from app.store.outbox import Outbox
@@ -68,7 +69,9 @@ class Lane:
         self._next_s = 0.0
         self._news = asyncio.Event()
         self._is_closing = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=row.endpoint_id)
+        self._task = asyncio.get_running_loop().create_task(
+            perpetual(f"deliveries to {row.endpoint_id}", self._run), name=row.endpoint_id
+        )
 
     def wake(self) -> None:
         """Say that there may be something to deliver."""

@@ -16,6 +16,7 @@ from app.notify.endpoint import EndpointConfig, EndpointSecrets
 from app.notify.links import LinkSigner
 from app.notify.live import LiveEvents
 from app.notify.mail import Mailer
+from app.notify.perpetual import perpetual
 from app.notify.pruning import Pruning
 from app.notify.relay import Relay
 from app.notify.sealing import Seal, SealError
@@ -89,7 +90,7 @@ class Notifying:
     @asynccontextmanager
     async def running(self, *, is_delivering: bool) -> AsyncIterator[None]:
         """Everything at work; without `is_delivering` only live events."""
-        tasks = [asyncio.create_task(self.live.run(), name="live events")]
+        work = {"live events": self.live.run}
         settings = self._settings
         webhooks = WebhookClient(
             allow_private=settings.allow_private_endpoints,
@@ -108,11 +109,12 @@ class Notifying:
                 timeout_s=settings.delivery_timeout_s,
             )
             pruning = Pruning(self._store, settings.event_retention_days)
-            tasks += [
-                asyncio.create_task(self._relay.run(), name="relay"),
-                asyncio.create_task(self._dispatcher.run(), name="dispatcher"),
-                asyncio.create_task(pruning.run(), name="pruning"),
-            ]
+            work |= {
+                "relay": self._relay.run,
+                "dispatcher": self._dispatcher.run,
+                "pruning": pruning.run,
+            }
+        tasks = [asyncio.create_task(perpetual(name, run), name=name) for name, run in work.items()]
         try:
             yield
         finally:

@@ -1,8 +1,11 @@
 """Sends one delivery by the channel of its endpoint: webhook, mail, or a local command."""
 
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from time import time_ns
 from urllib.parse import quote
+
+import structlog
 
 from app.canonical import Json
 from app.model import timestamp
@@ -31,6 +34,8 @@ ResultsOf = Callable[[str, int], Awaitable[Sequence[Record] | None]]
 """All results of a run; None if they take more bytes than that."""
 
 _CACHE_MAX = 10_000
+
+log = structlog.get_logger("dispatcher")
 
 
 class Sending:
@@ -72,6 +77,16 @@ class Sending:
             return await self._post(config, row, delivery, data, body)
         except (SealError, StoreUnavailableError) as error:
             return Attempt(is_delivered=False, took_ms=0, problem=str(error))
+        except Exception as error:  # one that raised would be taken for under way for ever
+            # Not log.exception, which shows variables: there are secrets in them.
+            log.error(  # noqa: TRY400
+                "sending failed unexpectedly",
+                endpoint_id=row.endpoint_id,
+                event_id=delivery.event_id,
+                trace=traceback.format_exception(error),
+            )
+            problem = f"it could not be sent ({type(error).__name__}); the collector's log has more"
+            return Attempt(is_delivered=False, took_ms=0, problem=problem)
 
     # -------------------------------------------------------------- what is sent
 
