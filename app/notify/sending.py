@@ -8,6 +8,7 @@ from urllib.parse import quote
 import structlog
 
 from app.canonical import Json
+from app.event import TEST
 from app.model import timestamp
 from app.notify.addressing import Addressing
 from app.notify.attempt import Attempt
@@ -36,6 +37,10 @@ ResultsOf = Callable[[str, int], Awaitable[Sequence[Record] | None]]
 _CACHE_MAX = 10_000
 
 log = structlog.get_logger("dispatcher")
+
+
+class PrunedError(Exception):
+    """There is a delivery, but its event is gone."""
 
 
 class Sending:
@@ -75,7 +80,7 @@ class Sending:
             if config.url == COMMAND_URL:
                 return await self._run(delivery, body)
             return await self._post(config, row, delivery, data, body)
-        except (SealError, StoreUnavailableError) as error:
+        except (PrunedError, SealError, StoreUnavailableError) as error:
             return Attempt(is_delivered=False, took_ms=0, problem=str(error))
         except Exception as error:  # one that raised would be taken for under way for ever
             # Not log.exception, which shows variables: there are secrets in them.
@@ -93,6 +98,8 @@ class Sending:
     async def _data(
         self, config: EndpointConfig, row: EndpointRow, delivery: DueDelivery
     ) -> dict[str, Json]:
+        if delivery.event is None and delivery.type != TEST:
+            raise PrunedError("its event is kept no more: nothing can be sent of it")
         if delivery.event is None:
             return {
                 "endpoint_id": row.endpoint_id,

@@ -382,11 +382,14 @@ class Outbox:
         return len(rows)
 
     async def prune(self, before_ms: int, *, limit: int) -> int:
-        """Drop settled deliveries and events of before then, at most so many each; how many."""
+        """Drop settled deliveries and events of before then, at most so many each; how many.
+
+        An event stays as long as a delivery of it does, so that this can be sent again.
+        """
         async with self._transaction() as transaction:
             rows = await transaction.fetch(
                 "SELECT run_uid, delivery_id FROM deliveries WHERE state <> 'pending'"
-                " AND finished_ms < ? LIMIT ?",
+                f" AND finished_ms < ? ORDER BY finished_ms LIMIT ?{self.for_update}",
                 before_ms, limit,
             )  # fmt: skip
             keys = [tuple(row) for row in rows]
@@ -397,8 +400,7 @@ class Outbox:
             events = await transaction.execute(
                 "DELETE FROM events WHERE event_no IN (SELECT event_no FROM events e"
                 " WHERE e.time_ms < ? AND NOT EXISTS (SELECT 1 FROM deliveries d"
-                " WHERE d.event_no = e.event_no AND d.state = 'pending')"
-                " ORDER BY event_no LIMIT ?)",
+                " WHERE d.event_no = e.event_no) ORDER BY time_ms LIMIT ?)",
                 before_ms, limit,
             )  # fmt: skip
         return len(keys) + events

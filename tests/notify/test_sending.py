@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.event import Event
+from app.event import TEST, Event
 from app.export.stream import OrderChangedError
 from app.notify.addressing import Addressing
 from app.notify.endpoint import EndpointConfig, EndpointSecrets
@@ -63,3 +63,19 @@ async def test_whatever_fails_while_it_is_composed_is_a_try_that_failed() -> Non
     await webhooks.close()
     assert not attempt.is_delivered
     assert "OrderChangedError" in str(attempt.problem)
+
+
+async def none_of(run_uid: str, bytes_max: int) -> Sequence[Record] | None:
+    return []
+
+
+@pytest.mark.anyio
+async def test_a_test_is_sent_without_an_event_and_nothing_else_is() -> None:
+    webhooks = WebhookClient(allow_private=True, timeout_s=1)
+    attempts = [
+        await sending(webhooks, none_of).send(endpoint(), delivery(kind, None))
+        for kind in (TEST, "run.completed")
+    ]
+    await webhooks.close()
+    assert "refuses connections" in str(attempts[0].problem)
+    assert "kept no more" in str(attempts[1].problem)

@@ -1,0 +1,59 @@
+"""What both outboxes do: events with their deliveries, and letting go of them."""
+
+import asyncio
+from collections.abc import Sequence
+
+from app.event import Event
+from app.model import Quarantined
+from app.store.outbox_rows import DueDelivery, EndpointRow, SettledTry
+from app.store.protocol import Store
+
+MAX_MS = 2**52
+
+
+def endpoint(endpoint_id: str = "ep", state: str = "active") -> EndpointRow:
+    return EndpointRow(endpoint_id, state, None, "{}", "sealed", 1, 0, 0, None, None)
+
+
+async def to_all(events: Sequence[Event], endpoints: Sequence[EndpointRow]) -> list[list[str]]:
+    return [[row.endpoint_id for row in endpoints] for _ in events]
+
+
+async def raise_one(store: Store, name: str, received_ms: int = 1_000) -> None:
+    """The only way to raise an event that needs no worker."""
+    await store.quarantine(
+        Quarantined(name, received_ms, "no_json", "it is none", "text/plain", name.encode())
+    )
+
+
+async def due(store: Store, *, is_ordered: bool = False) -> list[DueDelivery]:
+    return await store.outbox.due("ep", MAX_MS, limit=100, is_ordered=is_ordered)
+
+
+def settled(one: DueDelivery, state: str, at_ms: int) -> SettledTry:
+    return SettledTry(
+        "ep", one.run_uid, one.delivery_id, one.attempts + 1, one.tries + 1, at_ms, 0, 500,
+        "HTTP 500", "", state, at_ms,
+    )  # fmt: skip
+
+
+def test_an_event_is_kept_as_long_as_a_delivery_of_it(store: Store, runner: asyncio.Runner) -> None:
+    """A dead letter can be sent again, three days of tries after its event."""
+
+    async def trying() -> None:
+        outbox = store.outbox
+        await outbox.add_endpoint(endpoint())
+        await raise_one(store, "q-1", received_ms=1_000)
+        assert len((await outbox.relay(to_all, 1_000)).events) == 1
+        (one,) = await due(store)
+        await outbox.settle([settled(one, "failed", 9_000)])
+        assert await outbox.prune(5_000, limit=10) == 0
+        assert await outbox.redeliver(one.delivery_id, 9_500)
+        (again,) = await due(store)
+        assert again.event is not None
+        await outbox.settle([settled(again, "delivered", 9_600)])
+        assert await outbox.prune(9_601, limit=10) == 2
+        assert await outbox.prune(9_601, limit=10) == 0
+        assert await store.reader.events(after_no=0, limit=10) == []
+
+    runner.run(trying())
