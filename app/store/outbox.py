@@ -367,7 +367,8 @@ class Outbox:
         """Deliver all events of a run that an endpoint wants, once more; how many."""
         async with self._transaction() as transaction:
             found = await transaction.fetch(
-                f"SELECT event_no, {EVENT_COLUMNS} FROM events WHERE run_uid = ? ORDER BY event_no",
+                f"SELECT event_no, {EVENT_COLUMNS} FROM events"
+                " WHERE run_uid = ? AND run_uid <> '' ORDER BY event_no",
                 run_uid,
             )
             numbered = [NumberedEvent(no, Event(*rest)) for no, *rest in found]

@@ -1,7 +1,10 @@
 """What both outboxes do: events with their deliveries, and letting go of them."""
 
 import asyncio
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+import pytest
 
 from app.event import Event
 from app.model import Quarantined
@@ -57,3 +60,40 @@ def test_an_event_is_kept_as_long_as_a_delivery_of_it(store: Store, runner: asyn
         assert await store.reader.events(after_no=0, limit=10) == []
 
     runner.run(trying())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "index"),
+    [
+        ({"run_uid": "a-run"}, "deliveries_of_runs (run_uid=?)"),
+        ({"endpoint_id": "ep"}, "deliveries_of_endpoints (endpoint_id=?)"),
+        ({"endpoint_id": "ep", "state": "failed"}, "deliveries_failed (endpoint_id=?)"),
+        (None, "events_by_run (run_uid=? AND event_no>?)"),
+    ],
+)
+def test_lists_are_found_by_an_index(
+    store: Store,
+    runner: asyncio.Runner,
+    database: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: dict[str, str] | None,
+    index: str,
+) -> None:
+    """A million deliveries are nothing to scan for a page of ten."""
+    if "COLLECTOR_DATABASE_URL" in database:
+        pytest.skip("which index PostgreSQL takes depends on what is in the tables")
+    plans = list[str]()
+
+    async def explained(sql: str, *values: object) -> list[object]:
+        with sqlite3.connect(f"{database['COLLECTOR_DATA_DIR']}/collector-outbox.db") as outbox:
+            sql = sql.replace(store.reader.outbox_schema, "main.")
+            plans.extend(row[3] for row in outbox.execute(f"EXPLAIN QUERY PLAN {sql}", values))
+        return []
+
+    monkeypatch.setattr(store.reader, "_rows", explained)
+    if chosen is None:
+        runner.run(store.reader.events(after_no=0, limit=10, run_uid="a-run"))
+    else:
+        runner.run(store.reader.deliveries(**chosen, limit=10))
+    assert len(plans) == 1, plans
+    assert plans[0].endswith(f"USING INDEX {index}")

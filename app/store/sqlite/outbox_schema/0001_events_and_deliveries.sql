@@ -70,7 +70,7 @@ CREATE INDEX deliveries_of_endpoints ON deliveries (endpoint_id, delivery_id);
 
 CREATE INDEX deliveries_of_runs ON deliveries (run_uid, delivery_id) WHERE run_uid <> '';
 
-CREATE INDEX deliveries_failed ON deliveries (endpoint_id, finished_ms) WHERE state = 'failed';
+CREATE INDEX deliveries_failed ON deliveries (endpoint_id, delivery_id) WHERE state = 'failed';
 
 CREATE INDEX deliveries_of_events ON deliveries (event_no);
 
