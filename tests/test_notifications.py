@@ -219,6 +219,7 @@ def test_retry_after_is_obeyed_and_410_disables(
     (told,) = came(receiving, 1, "/told")
     assert told.event["subject"] == gone["id"]
     assert "410" in told.event["data"]["reason"]
+    assert "/gone" not in json.dumps(told.event["data"])  # a path may be a secret, as Slack's is
     shown = collector.get(f"endpoints/{gone['id']}")
     assert (shown["state"], "410" in shown["disabled_reason"]) == ("disabled", True)
     # What happens meanwhile is not lost: it can be redelivered later.

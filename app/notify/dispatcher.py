@@ -15,6 +15,7 @@ from app.notify.lane import Lane, Send
 from app.notify.perpetual import perpetual
 from app.notify.retries import is_to_be_disabled
 from app.notify.settling import Settling
+from app.notify.words import place_of
 from app.store.outbox import Outbox
 from app.store.outbox_rows import DueDelivery, EndpointRow
 from app.store.protocol import StoreUnavailableError
@@ -140,7 +141,7 @@ class Dispatcher:
             time_ms=now_ms,
             data={
                 "endpoint_id": row.endpoint_id,
-                "url": config.url,
+                "url": place_of(config.url),  # the rest of it may be a secret of the receiver
                 "description": config.description,
                 "reason": reason,
             },
