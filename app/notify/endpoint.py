@@ -5,13 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.event import EventType
+from app.notify.framing import FRAMING_HEADERS
 
 EVERYTHING = "*"
 CUSTOM = "custom_data."
 _PLAIN_FILTERS = ("action_name", "scheduled_run_uid")
-_OWN_HEADERS = frozenset(
-    {"host", "content-length", "content-type", "transfer-encoding", "connection", "user-agent"}
-)
+_OWN_HEADERS = FRAMING_HEADERS | {"content-type"}
 
 Payload = Literal["run", "results-link", "results-inline"]
 Format = Literal["cloudevents", "slack"]
@@ -142,4 +141,6 @@ def check_headers(headers: dict[str, str]) -> str | None:
             return f"{name} is set by the collector"
         if not value.isascii() or not value.isprintable() or len(value) > 2000:
             return f"the value of {name} must be printable ASCII of at most 2,000 characters"
+        if value != value.strip():
+            return f"the value of {name} must not begin or end with a blank"
     return None
