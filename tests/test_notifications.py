@@ -244,6 +244,28 @@ def test_an_endpoint_that_fails_for_too_long_is_disabled(
     assert "HTTP 500" in collector.get(f"endpoints/{made['id']}")["disabled_reason"]
 
 
+def test_a_local_command_that_was_given_up_has_another_chance_at_the_next_start(
+    start_collector: Callable[..., CollectorProcess],
+) -> None:
+    env = ENV | {
+        "COLLECTOR_ON_COMPLETED_COMMAND": "false",
+        "COLLECTOR_DISABLE_ENDPOINT_AFTER_S": "0.1",
+    }
+    collector = start_collector(env)
+    path = "endpoints/on-completed-command"
+    assert collector.http.post(f"/api/v1/{path}/test").status_code == 202
+    wait_until(lambda: collector.get(path)["state"] == "disabled", "still active")
+    assert collector.http.patch(f"/api/v1/{path}", json={"state": "active"}).status_code == 409
+    collector.stop()
+    again = start_collector(env | {"COLLECTOR_ON_COMPLETED_COMMAND": "true"})
+    shown = again.get(path)
+    assert (shown["state"], shown["disabled_reason"]) == ("active", None)
+    sent = again.http.post(f"/api/v1/{path}/test").json()
+    wait_until(
+        lambda: state_of(again, sent["delivery_id"])["state"] == "delivered", "it does not run"
+    )
+
+
 def test_order_within_a_run_is_kept_where_it_is_asked_for(
     collector: CollectorProcess, receiving: Receiver
 ) -> None:

@@ -165,12 +165,16 @@ class Notifying:
     async def _keep_command(self) -> None:
         """An endpoint that stands for the local command, as long as there is one."""
         outbox = self._store.outbox
-        known = {row.endpoint_id for row in await outbox.endpoints()}
+        known = {row.endpoint_id: row for row in await outbox.endpoints()}.get(COMMAND_ID)
         if self._settings.on_completed_command is None:
-            if COMMAND_ID in known:
+            if known is not None:
                 await outbox.remove_endpoint(COMMAND_ID)
             return
-        if COMMAND_ID in known:
+        if known is not None:
+            if known.state != "active":  # the API does not change it, so that a start has to
+                await outbox.change_endpoint(
+                    known._replace(state="active", reason=None, failing_since_ms=None)
+                )
             return
         config = EndpointConfig(
             url=COMMAND_URL,

@@ -174,10 +174,12 @@ class Outbox:
             return await self._endpoints(transaction)
 
     async def add_endpoint(self, row: EndpointRow) -> None:
-        """Keep a new endpoint."""
+        """Keep a new endpoint. One that is there under its id stays as it is."""
         async with self._transaction() as transaction:
             await transaction.execute(
-                f"INSERT INTO endpoints ({_ENDPOINT_COLUMNS}) VALUES ({_marks(10)})", *row
+                f"INSERT INTO endpoints ({_ENDPOINT_COLUMNS}) VALUES ({_marks(10)})"
+                " ON CONFLICT DO NOTHING",
+                *row,
             )
             await self._tell(transaction)
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from app.event import Event
 from app.model import Quarantined
+from app.settings import Settings
 from app.store.outbox_rows import DueDelivery, EndpointRow, SettledTry
 from app.store.protocol import Store
 
@@ -74,18 +75,19 @@ def test_an_event_is_kept_as_long_as_a_delivery_of_it(store: Store, runner: asyn
 def test_lists_are_found_by_an_index(
     store: Store,
     runner: asyncio.Runner,
-    database: Mapping[str, str],
+    settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
+    *,
     chosen: dict[str, str] | None,
     index: str,
 ) -> None:
     """A million deliveries are nothing to scan for a page of ten."""
-    if "COLLECTOR_DATABASE_URL" in database:
+    if settings.postgres_url is not None:
         pytest.skip("which index PostgreSQL takes depends on what is in the tables")
     plans = list[str]()
 
     async def explained(sql: str, *values: object) -> list[object]:
-        with sqlite3.connect(f"{database['COLLECTOR_DATA_DIR']}/collector-outbox.db") as outbox:
+        with sqlite3.connect(settings.data_dir / "collector-outbox.db") as outbox:
             sql = sql.replace(store.reader.outbox_schema, "main.")
             plans.extend(row[3] for row in outbox.execute(f"EXPLAIN QUERY PLAN {sql}", values))
         return []
@@ -97,3 +99,13 @@ def test_lists_are_found_by_an_index(
         runner.run(store.reader.deliveries(**chosen, limit=10))
     assert len(plans) == 1, plans
     assert plans[0].endswith(f"USING INDEX {index}")
+
+
+def test_an_endpoint_that_two_replicas_add_at_their_start_is_there_once(
+    store: Store, runner: asyncio.Runner
+) -> None:
+    """That of the local command, which has the same id everywhere."""
+    for state in ("active", "paused"):
+        runner.run(store.outbox.add_endpoint(endpoint("the-command", state)))
+    (row,) = runner.run(store.outbox.endpoints())
+    assert row.state == "active"
