@@ -56,7 +56,8 @@ class Collector:
     """One collector: an ASGI application with everything behind it.
 
     Use `running()` around serving it. Raises OSError if the data folder cannot be used,
-    SchemaError if its databases are of a newer version.
+    SchemaError if its databases are of a newer version, ValueError for settings that cannot be
+    used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -146,46 +147,43 @@ class Collector:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything behind the application, from the first request to after the last."""
-        await self._store.open()
-        self._commits.start()
-        if self.settings.role != "receive":
-            self._worker.start()
-        background = [asyncio.create_task(self._balance(), name="backpressure")]
-        reconciling = contextlib.AsyncExitStack()
-        await reconciling.enter_async_context(
-            self._notifying.running(is_delivering=self.settings.role != "receive")
-        )
-        self._edges = await reconciling.enter_async_context(
-            opened_reconciliation(
-                self.settings,
-                self._store,
-                self._commits.submit,
-                received=lambda: self._received,
+        # What was begun is ended in reverse, also if the next thing cannot begin: a worker or a
+        # thread that is left would keep the process from ending.
+        async with contextlib.AsyncExitStack() as begun:
+            await self._store.open()
+            begun.push_async_callback(self._store.close)
+            begun.push_async_callback(self._worker.stop)
+            self._commits.start()
+            begun.push_async_callback(self._commits.stop)
+            if self.settings.role != "receive":
+                self._worker.start()
+            await begun.enter_async_context(
+                self._notifying.running(is_delivering=self.settings.role != "receive")
             )
-        )
-        if self._edges is not None and self.settings.role != "receive":
-            self._edges.reconciler.start()
-            background.append(asyncio.create_task(self._edges.poller.run(), name="schedules"))
-        log.info(
-            "started",
-            version=__version__,
-            database=self._store.description,
-            data_dir=str(self.settings.data_dir),
-            reconciliation="off: no COLLECTOR_EDGES_API_KEY, so that runs end unverified"
-            if self._edges is None
-            else "on",
-        )
-        try:
+            self._edges = await begun.enter_async_context(
+                opened_reconciliation(
+                    self.settings,
+                    self._store,
+                    self._commits.submit,
+                    received=lambda: self._received,
+                )
+            )
+            background = [asyncio.create_task(self._balance(), name="backpressure")]
+            begun.push_async_callback(_cancelled, background)
+            if self._edges is not None and self.settings.role != "receive":
+                self._edges.reconciler.start()
+                background.append(asyncio.create_task(self._edges.poller.run(), name="schedules"))
+            log.info(
+                "started",
+                version=__version__,
+                database=self._store.description,
+                data_dir=str(self.settings.data_dir),
+                reconciliation="off: no COLLECTOR_EDGES_API_KEY, so that runs end unverified"
+                if self._edges is None
+                else "on",
+            )
             yield
-        finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await reconciling.aclose()
-            await self._commits.stop()
-            await self._worker.stop()
-            await self._store.close()
-            log.info("stopped")
+        log.info("stopped")
 
     async def _balance(self) -> None:
         """Hold back commits while the worker cannot keep up with them."""
@@ -210,6 +208,12 @@ class Collector:
             observe.OUTCOMES[outcome].inc(outcomes.count(outcome))
         self._worker.wake()
         await self._store.after_commit()
+
+
+async def _cancelled(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Server(uvicorn.Server):

@@ -47,6 +47,7 @@ class Notifying:
         base_url: str,
         results_of: ResultsOf,
     ) -> None:
+        """Raises ValueError that names the setting which cannot be used."""
         self._settings = settings
         self._store = store
         self._seal = seal
@@ -57,6 +58,8 @@ class Notifying:
         self.live = LiveEvents(store.reader)
         self._relay = Relay(store.outbox, self.addressing, self._relayed)
         self._dispatcher: Dispatcher | None = None
+        self._mailer = _mailer(settings)
+        self._command = _command(settings)
 
     async def _has_input(self, run_uid: str, custom: tuple[tuple[str, str], ...]) -> bool:
         chosen = RunFilter(run_uids=(run_uid,), custom=custom)
@@ -90,32 +93,34 @@ class Notifying:
     @asynccontextmanager
     async def running(self, *, is_delivering: bool) -> AsyncIterator[None]:
         """Everything at work; without `is_delivering` only live events."""
-        work = {"live events": self.live.run}
         settings = self._settings
         webhooks = WebhookClient(
             allow_private=settings.allow_private_endpoints,
             allowed_networks=settings.allowed_endpoint_networks,
             timeout_s=settings.delivery_timeout_s,
         )
-        if is_delivering:
-            await self._reseal()
-            await self._keep_command()
-            self._dispatcher = Dispatcher(
-                self._store.outbox,
-                self.addressing,
-                self._sending(webhooks).send,
-                pauses_s=settings.delivery_pauses_s,
-                disable_after_s=settings.disable_endpoint_after_s,
-                timeout_s=settings.delivery_timeout_s,
-            )
-            pruning = Pruning(self._store, settings.event_retention_days)
-            work |= {
-                "relay": self._relay.run,
-                "dispatcher": self._dispatcher.run,
-                "pruning": pruning.run,
-            }
-        tasks = [asyncio.create_task(perpetual(name, run), name=name) for name, run in work.items()]
+        work = {"live events": self.live.run}
+        tasks: list[asyncio.Task[None]] = []
         try:
+            if is_delivering:
+                await self._reseal()
+                await self._keep_command()
+                self._dispatcher = Dispatcher(
+                    self._store.outbox,
+                    self.addressing,
+                    self._sending(webhooks).send,
+                    pauses_s=settings.delivery_pauses_s,
+                    disable_after_s=settings.disable_endpoint_after_s,
+                    timeout_s=settings.delivery_timeout_s,
+                )
+                pruning = Pruning(self._store, settings.event_retention_days)
+                work |= {
+                    "relay": self._relay.run,
+                    "dispatcher": self._dispatcher.run,
+                    "pruning": pruning.run,
+                }
+            for name, run in work.items():
+                tasks.append(asyncio.create_task(perpetual(name, run), name=name))
             yield
         finally:
             self.live.close()
@@ -125,21 +130,13 @@ class Notifying:
             await webhooks.close()
 
     def _sending(self, webhooks: WebhookClient) -> Sending:
-        settings = self._settings
-        smtp, command = settings.smtp_url, settings.on_completed_command
         return Sending(
             self.addressing,
             seal=self._seal,
             links=self._links,
             webhooks=webhooks,
-            mailer=None
-            if smtp is None
-            else Mailer(
-                smtp.get_secret_value(), settings.smtp_from, timeout_s=settings.delivery_timeout_s
-            ),
-            command=None
-            if command is None
-            else LocalCommand(command, timeout_s=settings.on_completed_timeout_s),
+            mailer=self._mailer,
+            command=self._command,
             base_url=self._base_url,
             results_of=self._results_of,
         )
@@ -198,3 +195,22 @@ class Notifying:
                 None,
             )
         )
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_url is None:
+        return None
+    url = settings.smtp_url.get_secret_value()
+    try:
+        return Mailer(url, settings.smtp_from, timeout_s=settings.delivery_timeout_s)
+    except ValueError as error:
+        raise ValueError(f"COLLECTOR_SMTP_URL or COLLECTOR_SMTP_FROM: {error}") from None
+
+
+def _command(settings: Settings) -> LocalCommand | None:
+    if settings.on_completed_command is None:
+        return None
+    try:
+        return LocalCommand(settings.on_completed_command, settings.on_completed_timeout_s)
+    except ValueError as error:
+        raise ValueError(f"COLLECTOR_ON_COMPLETED_COMMAND: {error}") from None
