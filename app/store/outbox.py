@@ -25,6 +25,27 @@ _DELIVERY_COLUMNS = (
 )
 DISABLED_PROBLEM = "the endpoint was disabled when this happened"
 
+# From run to run by the index, and of each only the first one is looked at: a run may have a
+# hundred thousand events behind one that waits for its next try.
+_FIRST_OF_RUNS = """
+    SELECT delivery_id FROM (
+        WITH RECURSIVE runs (run_uid) AS (
+            SELECT min(run_uid) FROM deliveries
+            WHERE endpoint_id = ? AND state = 'pending' AND run_uid > ''
+            UNION ALL
+            SELECT (
+                SELECT min(n.run_uid) FROM deliveries n
+                WHERE n.endpoint_id = ? AND n.state = 'pending' AND n.run_uid > runs.run_uid
+            ) FROM runs WHERE runs.run_uid IS NOT NULL
+        )
+        SELECT (
+            SELECT CASE WHEN f.due_ms <= ? THEN f.delivery_id END FROM deliveries f
+            WHERE f.endpoint_id = ? AND f.state = 'pending' AND f.run_uid = runs.run_uid
+            ORDER BY f.event_no, f.delivery_id LIMIT 1
+        ) AS delivery_id FROM runs
+    ) AS first WHERE delivery_id IS NOT NULL LIMIT ?
+"""
+
 Addressed = Callable[[Sequence[Event], Sequence[EndpointRow]], Awaitable[Sequence[Sequence[str]]]]
 """Says for each event to which endpoints it goes, by id."""
 
@@ -253,26 +274,43 @@ class Outbox:
     ) -> list[DueDelivery]:
         """Deliveries of an endpoint that are due, first due first.
 
-        Where they are ordered, only the first pending one of each run.
+        Where they are ordered, only the first pending one of each run, and at most `limit` of
+        these besides as many of no run.
         """
-        ordered = (
-            " AND (d.run_uid = '' OR NOT EXISTS (SELECT 1 FROM deliveries f"
-            " WHERE f.endpoint_id = d.endpoint_id AND f.run_uid = d.run_uid"
-            " AND f.state = 'pending' AND f.event_no < d.event_no))"
-            if is_ordered
-            else ""
-        )
-        event_columns = ", ".join(f"e.{name}" for name in Event._fields)
         async with self._transaction() as transaction:
-            rows = await transaction.fetch(
-                "SELECT d.delivery_id, d.run_uid, d.event_id, d.event_no, d.type, d.tries,"
-                f" d.attempts, d.created_ms, {event_columns}"
-                " FROM deliveries d LEFT JOIN events e"
-                " ON e.run_uid = d.run_uid AND e.event_id = d.event_id"
-                " WHERE d.endpoint_id = ? AND d.state = 'pending' AND d.due_ms <= ?"
-                f"{ordered} ORDER BY d.due_ms, d.event_no LIMIT ?",
-                endpoint_id, now_ms, limit,
-            )  # fmt: skip
+            if not is_ordered:
+                return await self._due(transaction, "true", endpoint_id, now_ms, limit)
+            found = await self._due(transaction, "d.run_uid = ''", endpoint_id, now_ms, limit)
+            first = await transaction.fetch(
+                _FIRST_OF_RUNS, endpoint_id, endpoint_id, now_ms, endpoint_id, limit
+            )
+            if first:
+                ids = [row[0] for row in first]
+                chosen = f"d.delivery_id IN ({_marks(len(ids))})"
+                found += await self._due(transaction, chosen, endpoint_id, now_ms, limit, *ids)
+            return found
+
+    async def _due(
+        self,
+        transaction: Transaction,
+        chosen: str,
+        endpoint_id: str,
+        now_ms: int,
+        limit: int,
+        *ids: str,
+    ) -> list[DueDelivery]:
+        event_columns = ", ".join(f"e.{name}" for name in Event._fields)
+        # With + 0 the time chooses no index: few are chosen already.
+        due = "d.due_ms" if chosen == "true" else "d.due_ms + 0"
+        rows = await transaction.fetch(
+            "SELECT d.delivery_id, d.run_uid, d.event_id, d.event_no, d.type, d.tries,"
+            f" d.attempts, d.created_ms, {event_columns}"
+            " FROM deliveries d LEFT JOIN events e"
+            " ON e.run_uid = d.run_uid AND e.event_id = d.event_id"
+            f" WHERE {chosen} AND d.endpoint_id = ? AND d.state = 'pending' AND {due} <= ?"
+            f" ORDER BY {due}, d.event_no LIMIT ?",
+            *ids, endpoint_id, now_ms, limit,
+        )  # fmt: skip
         return [
             DueDelivery._make([*row[:8], Event(*row[8:]) if row[8] is not None else None])
             for row in map(tuple, rows)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.event import Event
+from app.event import Event, event
 from app.model import Quarantined
 from app.settings import Settings
 from app.store.outbox_rows import DueDelivery, EndpointRow, SettledTry
@@ -109,3 +109,61 @@ def test_an_endpoint_that_two_replicas_add_at_their_start_is_there_once(
         runner.run(store.outbox.add_endpoint(endpoint("the-command", state)))
     (row,) = runner.run(store.outbox.endpoints())
     assert row.state == "active"
+
+
+def of_runs(*run_uids: str) -> list[Event]:
+    return [
+        event("input.failed", str(cause), time_ms=1_000, data={}, run_uid=run_uid)
+        for cause, run_uid in enumerate(run_uids)
+    ]
+
+
+async def publish(store: Store, events: Sequence[Event]) -> None:
+    async with store.outbox._transaction() as transaction:
+        for one in events:
+            await store.outbox.publish(transaction, one, to_all)
+
+
+def test_in_order_only_the_first_of_each_run_is_due(store: Store, runner: asyncio.Runner) -> None:
+    async def trying() -> None:
+        outbox = store.outbox
+        assert await due(store, is_ordered=True) == []
+        await outbox.add_endpoint(endpoint())
+        await outbox.add_endpoint(endpoint("another"))
+        raised = of_runs("run-b", "run-a", "", "run-a", "", "run-b")
+        await publish(store, raised)
+        first = await due(store, is_ordered=True)
+        assert [one.event for one in first] == [raised[at] for at in (2, 4, 0, 1)]
+        # One that waits for its next try holds up those behind it.
+        await outbox.settle([settled(first[2], "pending", MAX_MS + 1)])
+        await outbox.settle([settled(first[3], "delivered", 1_000)])
+        again = await due(store, is_ordered=True)
+        assert [one.event for one in again] == [raised[at] for at in (2, 4, 3)]
+        assert len(await due(store)) == 4
+
+    runner.run(trying())
+
+
+def test_a_long_run_in_order_is_not_read_for_each_of_its_events(
+    store: Store, runner: asyncio.Runner, settings: Settings
+) -> None:
+    """Else each delivery of a hundred thousand reads those that wait behind it."""
+    if settings.postgres_url is not None:
+        pytest.skip("it counts steps of SQLite")
+    steps = 0
+
+    def counted() -> None:
+        nonlocal steps
+        steps += 1
+
+    async def trying() -> None:
+        await store.outbox.add_endpoint(endpoint())
+        async with store.outbox._transaction() as transaction:
+            await store.outbox._publish(transaction, of_runs(*["a-run"] * 5_000), 1, to_all, 1_000)
+        connection = store.outbox._connection  # type: ignore[attr-defined]
+        await connection.set_progress_handler(counted, 1_000)
+        assert len(await due(store, is_ordered=True)) == 1
+        await connection.set_progress_handler(None, 1_000)
+
+    runner.run(trying())
+    assert steps < 5
