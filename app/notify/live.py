@@ -82,6 +82,7 @@ class LiveEvents:
         self._reader = reader
         self._recent: deque[NumberedEvent] = deque(maxlen=REMEMBERED)
         self._last_no = 0
+        self._has_begun = asyncio.Event()
         self._followers: set[_Follower] = set()
         self._news = asyncio.Event()
         self._told: dict[str, bytes] = {}
@@ -90,6 +91,7 @@ class LiveEvents:
     def close(self) -> None:
         """End all streams, so that the server need not wait for them."""
         self._is_closed = True
+        self._has_begun.set()
         for follower in self._followers:
             follower.news.set()
 
@@ -122,7 +124,9 @@ class LiveEvents:
                 return
 
     async def _begin(self) -> None:
-        self._last_no = await self._reader.last_event_no()
+        if not self._has_begun.is_set():
+            self._last_no = await self._reader.last_event_no()
+        self._has_begun.set()
 
     async def _read(self) -> None:
         while found := await self._reader.events(after_no=self._last_no, limit=READ_AT_ONCE):
@@ -144,8 +148,9 @@ class LiveEvents:
         follower = _Follower(types)
         self._followers.add(follower)
         observe.SSE_CLIENTS.set(len(self._followers))
-        place = self._last_no if after_no is None else after_no
         try:
+            await self._has_begun.wait()  # until then it is not known which events are old
+            place = self._last_no if after_no is None else after_no
             while not self._is_closed:
                 follower.news.clear()
                 found = await self._after(place)
