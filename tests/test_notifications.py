@@ -244,6 +244,32 @@ def test_an_endpoint_that_fails_for_too_long_is_disabled(
     assert "HTTP 500" in collector.get(f"endpoints/{made['id']}")["disabled_reason"]
 
 
+def test_what_is_under_way_is_not_sent_again_when_an_endpoint_is_paused_for_a_moment(
+    collector: CollectorProcess, receiving: Receiver
+) -> None:
+    receiving.behave = lambda _: Answer(200, delay_s=0.8)
+    made = endpoint(collector, receiving, ordered=True, event_types=["run.succeeded"])
+    path = f"/api/v1/endpoints/{made['id']}"
+    finish(collector, "a-run")
+    came(receiving, 1)
+    for state in ("paused", "active"):
+        assert collector.http.patch(path, json={"state": state}).status_code == 200
+        time.sleep(0.1)
+    finish(collector, "another")
+    assert {one.event["subject"] for one in came(receiving, 2)} == {"a-run", "another"}
+    assert receiving.most_under_way == 1
+
+
+def test_a_change_of_the_rate_counts_at_once(
+    collector: CollectorProcess, receiving: Receiver
+) -> None:
+    made = endpoint(collector, receiving, rate_per_s=0.01)
+    finish(collector, "a-run")
+    came(receiving, 1)
+    collector.http.patch(f"/api/v1/endpoints/{made['id']}", json={"rate_per_s": None})
+    came(receiving, 2)
+
+
 def test_a_local_command_that_was_given_up_has_another_chance_at_the_next_start(
     start_collector: Callable[..., CollectorProcess],
 ) -> None:

@@ -80,6 +80,8 @@ class Lane:
     def keep(self, row: EndpointRow, config: EndpointConfig, leased_until_s: float) -> None:
         """Go on, as the endpoint is set now."""
         if row.version != self.row.version:
+            self._failing_since_ms = row.failing_since_ms
+            self._next_s = 0.0  # by a rate that may not be set any more
             self._ready.clear()
             self._news.set()
         self.row, self._config = row, config
