@@ -338,12 +338,20 @@ def test_what_was_sealed_with_an_earlier_key_is_sealed_anew(
     start_collector: Callable[..., CollectorProcess], receiving: Receiver
 ) -> None:
     first = start_collector(ENV)
-    made = endpoint(first, receiving)
+    made, other = endpoint(first, receiving), endpoint(first, receiving, "/other")
     first.stop()
     lost = start_collector(ENV | {"COLLECTOR_SECRET_KEY": "another-key-of-the-tests"})
     answer = lost.http.get(f"/api/v1/endpoints/{made['id']}")
     assert answer.status_code == 409
     assert "COLLECTOR_PREVIOUS_SECRET_KEYS" in answer.json()["detail"]
+    # It can be seen among the others, paused, and given a secret that can be read.
+    assert len(lost.pages("endpoints")) == 2
+    path = f"/api/v1/endpoints/{other['id']}"
+    assert lost.http.patch(path, json={"state": "paused"}).json()["state"] == "paused"
+    rotated = lost.http.post(f"{path}/rotate-secret").json()
+    assert rotated["secret"].startswith("whsec_")
+    assert rotated["previous_secret_signs_until"] is None
+    assert lost.http.get(path).json()["state"] == "paused"
     lost.stop()
     keys = {
         "COLLECTOR_SECRET_KEY": "another-key-of-the-tests",
