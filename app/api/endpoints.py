@@ -17,6 +17,7 @@ from app.canonical import Json
 from app.event import TEST
 from app.model import timestamp
 from app.notify.endpoint import EndpointConfig, EndpointSecrets, check_headers
+from app.notify.mail import check_recipient
 from app.notify.sealing import SealError
 from app.notify.sending import COMMAND_URL, opened_secrets, sealed_secrets
 from app.notify.signing import new_secret, public_key
@@ -210,11 +211,7 @@ async def _keep(request: Request, row: EndpointRow) -> None:
 def _checked(resources: Resources, body: dict[str, Json]) -> EndpointConfig:
     config = validated(EndpointConfig, body)
     if config.is_mail:
-        name, at, host = config.url.removeprefix("mailto:").partition("@")
-        is_address = bool(name and at and host) and config.url.isprintable()
-        problem = None if is_address and " " not in config.url and "?" not in config.url else (
-            "must be like mailto:name@example.com"
-        )  # fmt: skip
+        problem = check_recipient(config.url.removeprefix("mailto:"))
     else:
         problem = check_url(config.url, allow_plain=resources.allows_plain_urls)
     if problem is not None:

@@ -85,7 +85,8 @@ class EndpointConfig(BaseModel):
     @classmethod
     def _are_filters(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if name not in _PLAIN_FILTERS and not name.removeprefix(CUSTOM) != name:
+            is_path = name.startswith(CUSTOM) and name != CUSTOM
+            if name not in _PLAIN_FILTERS and not is_path:
                 raise ValueError(
                     f"there is no filter {name[:50]}; known: {', '.join(_PLAIN_FILTERS)},"
                     f" {CUSTOM}<path>"

@@ -123,7 +123,7 @@ class Lane:
             return 0.2
         pause_s = self._next_s - monotonic()
         if pause_s > 0:
-            return pause_s
+            return min(pause_s, POLL_S)  # a timer takes no more than so many years
         delivery = self._next_ready()
         if delivery is None:
             now_ms = time_ns() // 1_000_000

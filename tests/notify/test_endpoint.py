@@ -1,8 +1,9 @@
 """What may be set of an endpoint."""
 
 import pytest
+from pydantic import ValidationError
 
-from app.notify.endpoint import check_headers
+from app.notify.endpoint import EndpointConfig, check_headers
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,9 @@ def test_headers_that_would_not_be_sent_as_they_are_given_are_refused(
 
 def test_others_are_taken() -> None:
     assert check_headers({"Authorization": "Bearer a=b", "X-Empty": ""}) is None
+
+
+@pytest.mark.parametrize("name", ["custom_data", "custom_data.", "status", ""])
+def test_filters_that_nothing_could_meet_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        EndpointConfig(url="https://example.com", event_types=["*"], filters={name: "a"})
