@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -23,6 +23,9 @@ from app.store.protocol import StoreUnavailableError
 from app.store.views import RunFilter, RunView
 
 REMEMBERED = 5_000
+REMEMBERED_CHARACTERS = 16 * 1024 * 1024
+"""An event carries the input that failed, of whatever size; what is older comes from the outbox."""
+
 READ_AT_ONCE = 500
 POLL_S = 1.0
 PROGRESS_S = 0.5
@@ -80,7 +83,8 @@ class LiveEvents:
 
     def __init__(self, reader: Readable) -> None:
         self._reader = reader
-        self._recent: deque[NumberedEvent] = deque(maxlen=REMEMBERED)
+        self._recent: deque[NumberedEvent] = deque()
+        self._recent_characters = 0
         self._last_no = 0
         self._has_begun = asyncio.Event()
         self._followers: set[_Follower] = set()
@@ -130,10 +134,17 @@ class LiveEvents:
 
     async def _read(self) -> None:
         while found := await self._reader.events(after_no=self._last_no, limit=READ_AT_ONCE):
-            self._recent.extend(found)
+            self._remember(found)
             self._last_no = found[-1].event_no
             for follower in self._followers:
                 follower.news.set()
+
+    def _remember(self, found: Sequence[NumberedEvent]) -> None:
+        recent = self._recent
+        recent.extend(found)
+        self._recent_characters += sum(len(one.event.data) for one in found)
+        while len(recent) > REMEMBERED or self._recent_characters > REMEMBERED_CHARACTERS:
+            self._recent_characters -= len(recent.popleft().event.data)
 
     # --------------------------------------------------------------- following
 

@@ -53,3 +53,26 @@ async def test_who_follows_while_the_service_starts_is_told_nothing_old() -> Non
         await asyncio.wait_for(anext(following), 5)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.anyio
+async def test_large_events_are_not_kept_in_memory_and_yet_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.notify.live.REMEMBERED_CHARACTERS", 2_000)
+    outbox = Outbox(0)
+    outbox.answers.set()
+    live = LiveEvents(outbox)
+    running = asyncio.create_task(live.run())
+    following = live.follow(0, None)
+    first = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0.05)
+    for no in range(1, 11):
+        raised = event("input.failed", str(no), time_ms=1, data={"input": "x" * 900})
+        outbox.known.append(NumberedEvent(no, raised))
+    live.wake()
+    assert (await asyncio.wait_for(first, 5)).events == outbox.known
+    assert len(live._recent) == 2
+    live.close()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
