@@ -339,13 +339,12 @@ class Outbox:
                 ],
             )  # fmt: skip
             await transaction.many(
-                "UPDATE deliveries SET state = ?, due_ms = ?, tries = ?, attempts = ?,"
-                " finished_ms = ?, last_status = ?, last_problem = ?"
-                " WHERE run_uid = ? AND delivery_id = ? AND state = 'pending'",
+                _SETTLE,
                 [
-                    (one.state, one.due_ms, one.tries, one.attempt_no,
-                     None if one.state == "pending" else one.at_ms + one.took_ms,
-                     one.status, one.problem, one.run_uid, one.delivery_id)
+                    (one.attempt_no, one.status, one.problem,
+                     one.tries - 1, one.state, one.tries - 1, one.due_ms,
+                     one.tries - 1, None if one.state == "pending" else one.at_ms + one.took_ms,
+                     one.tries - 1, one.tries, one.run_uid, one.delivery_id)
                     for one in tries
                 ],
             )  # fmt: skip
@@ -447,6 +446,15 @@ class Outbox:
         return len(keys) + events
 
 
+# One that was asked for anew while it was tried has another number of tries, and is due again.
+_SETTLE = """
+    UPDATE deliveries SET attempts = ?, last_status = ?, last_problem = ?,
+        state = CASE WHEN tries = ? THEN ? ELSE state END,
+        due_ms = CASE WHEN tries = ? THEN ? ELSE due_ms END,
+        finished_ms = CASE WHEN tries = ? THEN ? ELSE finished_ms END,
+        tries = CASE WHEN tries = ? THEN ? ELSE tries END
+    WHERE run_uid = ? AND delivery_id = ? AND state = 'pending'
+"""
 _REDELIVER = "UPDATE deliveries SET state = 'pending', due_ms = ?, tries = 0, finished_ms = NULL"
 
 

@@ -167,3 +167,25 @@ def test_a_long_run_in_order_is_not_read_for_each_of_its_events(
 
     runner.run(trying())
     assert steps < 5
+
+
+@pytest.mark.parametrize("state", ["pending", "failed", "delivered"])
+def test_what_is_asked_for_anew_while_it_is_tried_is_tried_from_the_first_try_on(
+    store: Store, runner: asyncio.Runner, state: str
+) -> None:
+    async def trying() -> None:
+        outbox = store.outbox
+        await outbox.add_endpoint(endpoint())
+        await publish(store, of_runs("a-run"))
+        (one,) = await due(store)
+        await outbox.settle([settled(one, "pending", 2_000)])
+        (under_way,) = await due(store)
+        assert await outbox.redeliver(one.delivery_id, 3_000)
+        await outbox.settle([settled(under_way, state, MAX_MS + 1)])
+        (again,) = await due(store)
+        assert (again.tries, again.attempts) == (0, 2)
+        await outbox.settle([settled(again, "delivered", 4_000)])
+        assert await due(store) == []
+        assert len(await store.reader.attempts("a-run", one.delivery_id)) == 3
+
+    runner.run(trying())
