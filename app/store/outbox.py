@@ -18,11 +18,13 @@ from app.store.outbox_rows import DueDelivery, EndpointRow, NumberedEvent, Settl
 from app.store.raised import EVENT_COLUMNS
 
 RELAYED_AT_ONCE = 1_000
+REMOVED_AT_ONCE = 2_000
 _ENDPOINT_COLUMNS = ", ".join(EndpointRow._fields)
 _DELIVERY_COLUMNS = (
     "delivery_id, run_uid, endpoint_id, event_id, event_no, type, state, due_ms, tries, attempts,"
     " created_ms, finished_ms, last_problem"
 )
+REMOVAL = "it is being deleted: if it stays, delete it again"
 DISABLED_PROBLEM = "the endpoint was disabled when this happened"
 
 # From run to run by the index, and of each only the first one is looked at: a run may have a
@@ -221,20 +223,39 @@ class Outbox:
         return bool(changed)
 
     async def remove_endpoint(self, endpoint_id: str) -> bool:
-        """Drop an endpoint with its deliveries; False if there is none by that id."""
+        """Drop an endpoint with its deliveries; False if there is none by that id.
+
+        Portion by portion, so that others go on meanwhile. Cut off, it is left disabled.
+        """
         async with self._transaction() as transaction:
             await transaction.execute(
-                "DELETE FROM attempts WHERE EXISTS (SELECT 1 FROM deliveries d WHERE"
-                " d.endpoint_id = ? AND d.run_uid = attempts.run_uid"
-                " AND d.delivery_id = attempts.delivery_id)",
-                endpoint_id,
-            )
-            await transaction.execute("DELETE FROM deliveries WHERE endpoint_id = ?", endpoint_id)
-            removed = await transaction.execute(
-                "DELETE FROM endpoints WHERE endpoint_id = ?", endpoint_id
-            )
+                "UPDATE endpoints SET state = 'disabled', reason = ?, version = version + 1"
+                " WHERE endpoint_id = ?",
+                REMOVAL, endpoint_id,
+            )  # fmt: skip
             await self._tell(transaction)
-        return bool(removed)
+        while True:
+            async with self._transaction() as transaction:
+                # While the numbers are held, nobody makes deliveries to it.
+                await transaction.fetch(f"SELECT next_event_no FROM relay{self.for_update}")
+                rows = await transaction.fetch(
+                    "SELECT run_uid, delivery_id FROM deliveries WHERE endpoint_id = ? LIMIT ?",
+                    endpoint_id, REMOVED_AT_ONCE,
+                )  # fmt: skip
+                await self._drop_deliveries(transaction, rows)
+                if len(rows) < REMOVED_AT_ONCE:
+                    removed = await transaction.execute(
+                        "DELETE FROM endpoints WHERE endpoint_id = ?", endpoint_id
+                    )
+                    await self._tell(transaction)
+                    return bool(removed)
+
+    async def _drop_deliveries(self, transaction: Transaction, rows: Sequence[Any]) -> None:
+        keys = [tuple(row) for row in rows]
+        for table in ("attempts", "deliveries"):
+            await transaction.many(
+                f"DELETE FROM {table} WHERE run_uid = ? AND delivery_id = ?", keys
+            )
 
     async def disable_endpoint(
         self, endpoint_id: str, reason: str, one: Event, addressed: Addressed
@@ -432,18 +453,14 @@ class Outbox:
                 f" AND finished_ms < ? ORDER BY finished_ms LIMIT ?{self.for_update}",
                 before_ms, limit,
             )  # fmt: skip
-            keys = [tuple(row) for row in rows]
-            for table in ("attempts", "deliveries"):
-                await transaction.many(
-                    f"DELETE FROM {table} WHERE run_uid = ? AND delivery_id = ?", keys
-                )
+            await self._drop_deliveries(transaction, rows)
             events = await transaction.execute(
                 "DELETE FROM events WHERE event_no IN (SELECT event_no FROM events e"
                 " WHERE e.time_ms < ? AND NOT EXISTS (SELECT 1 FROM deliveries d"
                 " WHERE d.event_no = e.event_no) ORDER BY time_ms LIMIT ?)",
                 before_ms, limit,
             )  # fmt: skip
-        return len(keys) + events
+        return len(rows) + events
 
 
 # One that was asked for anew while it was tried has another number of tries, and is due again.

@@ -189,3 +189,26 @@ def test_what_is_asked_for_anew_while_it_is_tried_is_tried_from_the_first_try_on
         assert len(await store.reader.attempts("a-run", one.delivery_id)) == 3
 
     runner.run(trying())
+
+
+def test_an_endpoint_is_dropped_with_its_deliveries_portion_by_portion(
+    store: Store, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.outbox.REMOVED_AT_ONCE", 2)
+
+    async def trying() -> None:
+        outbox = store.outbox
+        await outbox.add_endpoint(endpoint())
+        await outbox.add_endpoint(endpoint("another"))
+        await publish(store, of_runs("run-a", "run-b", "", "run-a"))
+        found = await due(store)
+        await outbox.settle([settled(one, "pending", 2_000) for one in found])
+        assert await outbox.remove_endpoint("ep")
+        assert not await outbox.remove_endpoint("ep")
+        assert [row.endpoint_id for row in await outbox.endpoints()] == ["another"]
+        left = await store.reader.deliveries(limit=10)
+        assert [one.endpoint_id for one in left] == ["another"] * 4
+        for one in found:
+            assert await store.reader.attempts(one.run_uid, one.delivery_id) == []
+
+    runner.run(trying())
