@@ -108,7 +108,10 @@ SSE_CLIENTS = Gauge(
 
 
 def configure_logging(level: str, style: Literal["json", "console"] | None) -> None:
-    """Send all logs, those of libraries too, to stderr in one shape."""
+    """Send all logs, those of libraries too, to stderr in one shape.
+
+    Tracebacks come without variables: there are keys, secrets and bodies in them.
+    """
     is_console = style == "console" or (style is None and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -117,10 +120,14 @@ def configure_logging(level: str, style: Literal["json", "console"] | None) -> N
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if is_console:
-        last: list[Any] = [structlog.dev.ConsoleRenderer()]
+        last: list[Any] = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
     else:
         last = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(
                 serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
             ),

@@ -31,7 +31,8 @@ from app.log.group_commit import GroupCommit
 from app.memory import spare_the_garbage_collector
 from app.model import Outcome, Quarantined
 from app.notify.links import LinkSigner
-from app.notify.notifying import Notifying, in_background
+from app.notify.notifying import Notifying
+from app.notify.perpetual import in_background
 from app.notify.sealing import Seal
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
@@ -56,7 +57,8 @@ class Collector:
     """One collector: an ASGI application with everything behind it.
 
     Use `running()` around serving it. Raises OSError if the data folder cannot be used,
-    SchemaError if its databases are of a newer version.
+    SchemaError if its databases are of a newer version, ValueError for settings that cannot be
+    used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -167,12 +169,10 @@ class Collector:
                     received=lambda: self._received,
                 )
             )
-            await stack.enter_async_context(in_background(self._balance(), "backpressure"))
+            await stack.enter_async_context(in_background("backpressure", self._balance))
             if self._edges is not None and is_working:
                 self._edges.reconciler.start()
-                await stack.enter_async_context(
-                    in_background(self._edges.poller.run(), "schedules")
-                )
+                await stack.enter_async_context(in_background("schedules", self._edges.poller.run))
             log.info(
                 "started",
                 version=__version__,

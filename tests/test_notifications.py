@@ -221,6 +221,7 @@ def test_retry_after_is_obeyed_and_410_disables(
     (told,) = came(receiving, 1, "/told")
     assert told.event["subject"] == gone["id"]
     assert "410" in told.event["data"]["reason"]
+    assert "/gone" not in json.dumps(told.event["data"])  # a path may be a secret, as Slack's is
     shown = collector.get(f"endpoints/{gone['id']}")
     assert (shown["state"], "410" in shown["disabled_reason"]) == ("disabled", True)
     # What happens meanwhile is not lost: it can be redelivered later.
@@ -243,6 +244,54 @@ def test_an_endpoint_that_fails_for_too_long_is_disabled(
         lambda: collector.get(f"endpoints/{made['id']}")["state"] == "disabled", "still active"
     )
     assert "HTTP 500" in collector.get(f"endpoints/{made['id']}")["disabled_reason"]
+
+
+def test_what_is_under_way_is_not_sent_again_when_an_endpoint_is_paused_for_a_moment(
+    collector: CollectorProcess, receiving: Receiver
+) -> None:
+    receiving.behave = lambda _: Answer(200, delay_s=0.8)
+    made = endpoint(collector, receiving, ordered=True, event_types=["run.succeeded"])
+    path = f"/api/v1/endpoints/{made['id']}"
+    finish(collector, "a-run")
+    came(receiving, 1)
+    for state in ("paused", "active"):
+        assert collector.http.patch(path, json={"state": state}).status_code == 200
+        time.sleep(0.1)
+    finish(collector, "another")
+    assert {one.event["subject"] for one in came(receiving, 2)} == {"a-run", "another"}
+    assert receiving.most_under_way == 1
+
+
+def test_a_change_of_the_rate_counts_at_once(
+    collector: CollectorProcess, receiving: Receiver
+) -> None:
+    made = endpoint(collector, receiving, rate_per_s=0.01)
+    finish(collector, "a-run")
+    came(receiving, 1)
+    collector.http.patch(f"/api/v1/endpoints/{made['id']}", json={"rate_per_s": None})
+    came(receiving, 2)
+
+
+def test_a_local_command_that_was_given_up_has_another_chance_at_the_next_start(
+    start_collector: Callable[..., CollectorProcess],
+) -> None:
+    env = ENV | {
+        "COLLECTOR_ON_COMPLETED_COMMAND": "false",
+        "COLLECTOR_DISABLE_ENDPOINT_AFTER_S": "0.1",
+    }
+    collector = start_collector(env)
+    path = "endpoints/on-completed-command"
+    assert collector.http.post(f"/api/v1/{path}/test").status_code == 202
+    wait_until(lambda: collector.get(path)["state"] == "disabled", "still active")
+    assert collector.http.patch(f"/api/v1/{path}", json={"state": "active"}).status_code == 409
+    collector.stop()
+    again = start_collector(env | {"COLLECTOR_ON_COMPLETED_COMMAND": "true"})
+    shown = again.get(path)
+    assert (shown["state"], shown["disabled_reason"]) == ("active", None)
+    sent = again.http.post(f"/api/v1/{path}/test").json()
+    wait_until(
+        lambda: state_of(again, sent["delivery_id"])["state"] == "delivered", "it does not run"
+    )
 
 
 def test_order_within_a_run_is_kept_where_it_is_asked_for(
@@ -291,12 +340,20 @@ def test_what_was_sealed_with_an_earlier_key_is_sealed_anew(
     start_collector: Callable[..., CollectorProcess], receiving: Receiver
 ) -> None:
     first = start_collector(ENV)
-    made = endpoint(first, receiving)
+    made, other = endpoint(first, receiving), endpoint(first, receiving, "/other")
     first.stop()
     lost = start_collector(ENV | {"COLLECTOR_SECRET_KEY": "another-key-of-the-tests"})
     answer = lost.http.get(f"/api/v1/endpoints/{made['id']}")
     assert answer.status_code == 409
     assert "COLLECTOR_PREVIOUS_SECRET_KEYS" in answer.json()["detail"]
+    # It can be seen among the others, paused, and given a secret that can be read.
+    assert len(lost.pages("endpoints")) == 2
+    path = f"/api/v1/endpoints/{other['id']}"
+    assert lost.http.patch(path, json={"state": "paused"}).json()["state"] == "paused"
+    rotated = lost.http.post(f"{path}/rotate-secret").json()
+    assert rotated["secret"].startswith("whsec_")
+    assert rotated["previous_secret_signs_until"] is None
+    assert lost.http.get(path).json()["state"] == "paused"
     lost.stop()
     keys = {
         "COLLECTOR_SECRET_KEY": "another-key-of-the-tests",

@@ -88,7 +88,8 @@ async def redeliver_many(request: Request) -> Response:
             )
         count = await outbox.redeliver_failed(row.endpoint_id, since_ms, now_ms)
     elif set(body) == {"run_uid"} and isinstance(body["run_uid"], str):
-        count = await outbox.redeliver_run(row, body["run_uid"], resources.addressed, now_ms)
+        run_uid = body["run_uid"].replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL has none
+        count = await outbox.redeliver_run(row, run_uid, resources.addressed, now_ms)
     else:
         raise ProblemError(
             400, "Bad body", 'give {"failed_since": "2026-11-24T09:30:00Z"} or {"run_uid": "…"}'

@@ -1,5 +1,6 @@
 """`/api/v1/endpoints`: where events go, and secrets that are shown once."""
 
+import contextlib
 from secrets import token_hex
 from time import time_ns
 
@@ -16,6 +17,8 @@ from app.canonical import Json
 from app.event import TEST
 from app.model import timestamp
 from app.notify.endpoint import EndpointConfig, EndpointSecrets, check_headers
+from app.notify.mail import check_recipient
+from app.notify.sealing import SealError
 from app.notify.sending import COMMAND_URL, opened_secrets, sealed_secrets
 from app.notify.signing import new_secret, public_key
 from app.notify.webhook import check_url
@@ -40,13 +43,14 @@ async def list_endpoints(request: Request) -> Response:
     resources = resources_of(request)
     pending = await resources.reader.pending_deliveries()
     rows = await resources.store.outbox.endpoints()
-    return page(request, [_record(resources, row, pending) for row in rows], None)
+    records = [_record(resources, row, pending, must_open=False) for row in rows]
+    return page(request, records, None)
 
 
 async def get_endpoint(request: Request) -> Response:
     """One endpoint."""
     Parameters(request, ())
-    return await _shown(request, await endpoint_of(request))
+    return await _shown(request, await endpoint_of(request), must_open=True)
 
 
 async def create_endpoint(request: Request) -> Response:
@@ -85,9 +89,11 @@ async def change_endpoint(request: Request) -> Response:
     row = await endpoint_of(request)
     _refuse_command(row)
     body = await json_object(request, BODY_BYTES_MAX) or {}
-    secrets = opened_secrets(resources.seal, row)
+    sealed = row.secrets
     if "headers" in body:
-        secrets = secrets.model_copy(update={"headers": _headers(body.pop("headers"))})
+        headers = _headers(body.pop("headers"))
+        secrets = opened_secrets(resources.seal, row).model_copy(update={"headers": headers})
+        sealed = sealed_secrets(resources.seal, row.endpoint_id, secrets)
     state = body.pop("state", row.state)
     if state not in STATES and state != row.state:
         raise ProblemError(400, "Bad body", f"state: must be one of {', '.join(STATES)}",
@@ -109,11 +115,11 @@ async def change_endpoint(request: Request) -> Response:
             state=state,
             reason=row.reason if state == "disabled" else None,
             config=config.model_dump_json(),
-            secrets=sealed_secrets(resources.seal, row.endpoint_id, secrets),
+            secrets=sealed,
             failing_since_ms=None if is_revived else row.failing_since_ms,
         ),
     )
-    return await _shown(request, await endpoint_of(request))
+    return await _shown(request, await endpoint_of(request), must_open=False)
 
 
 async def delete_endpoint(request: Request) -> Response:
@@ -128,7 +134,10 @@ async def delete_endpoint(request: Request) -> Response:
 
 
 async def rotate_secret(request: Request) -> Response:
-    """Give one a new secret; the old one signs too for a day."""
+    """Give one a new secret; the old one signs too for a day.
+
+    One whose secrets cannot be read any more, its headers among them, begins anew.
+    """
     Parameters(request, ())
     resources = resources_of(request)
     row = await endpoint_of(request)
@@ -139,13 +148,17 @@ async def rotate_secret(request: Request) -> Response:
     if config.model_copy(update={"signing": before.signing}) != before:
         raise ProblemError(400, "Bad body", "only `signing` can be changed here")
     now_ms = _now_ms()
-    old = opened_secrets(resources.seal, row)
-    secrets = EndpointSecrets(
-        headers=old.headers,
-        secret=new_secret(config.signing),
-        previous=old.secret,
-        previous_until_ms=now_ms + ROTATION_MS,
-    )
+    secrets, until = EndpointSecrets(secret=new_secret(config.signing)), None
+    with contextlib.suppress(SealError):
+        old = opened_secrets(resources.seal, row)
+        until = now_ms + ROTATION_MS
+        secrets = secrets.model_copy(
+            update={
+                "headers": old.headers,
+                "previous": old.secret,
+                "previous_until_ms": until,
+            }
+        )
     await _keep(
         request,
         row._replace(
@@ -153,12 +166,12 @@ async def rotate_secret(request: Request) -> Response:
             secrets=sealed_secrets(resources.seal, row.endpoint_id, secrets),
         ),
     )
-    until = {"previous_secret_signs_until": timestamp(now_ms + ROTATION_MS)}
-    return answer({"id": row.endpoint_id} | _revealed(secrets) | until)
+    overlap = {"previous_secret_signs_until": time_of(until)}
+    return answer({"id": row.endpoint_id} | _revealed(secrets) | overlap)
 
 
 async def test_endpoint(request: Request) -> Response:
-    """Send it a test event, also while it is paused for others."""
+    """Send it a test event. Raises a 409 unless it is active."""
     Parameters(request, ())
     resources = resources_of(request)
     row = await endpoint_of(request)
@@ -198,11 +211,7 @@ async def _keep(request: Request, row: EndpointRow) -> None:
 def _checked(resources: Resources, body: dict[str, Json]) -> EndpointConfig:
     config = validated(EndpointConfig, body)
     if config.is_mail:
-        name, at, host = config.url.removeprefix("mailto:").partition("@")
-        is_address = bool(name and at and host) and config.url.isprintable()
-        problem = None if is_address and " " not in config.url and "?" not in config.url else (
-            "must be like mailto:name@example.com"
-        )  # fmt: skip
+        problem = check_recipient(config.url.removeprefix("mailto:"))
     else:
         problem = check_url(config.url, allow_plain=resources.allows_plain_urls)
     if problem is not None:
@@ -230,22 +239,36 @@ def _refuse_command(row: EndpointRow) -> None:
         )
 
 
-async def _shown(request: Request, row: EndpointRow) -> Response:
+async def _shown(request: Request, row: EndpointRow, *, must_open: bool) -> Response:
     resources = resources_of(request)
-    return answer(_record(resources, row, await resources.reader.pending_deliveries()))
+    pending = await resources.reader.pending_deliveries()
+    return answer(_record(resources, row, pending, must_open=must_open))
 
 
-def _record(resources: Resources, row: EndpointRow, pending: dict[str, int]) -> Record:
-    """An endpoint without its secrets: of headers, only the names are shown."""
+def _record(
+    resources: Resources, row: EndpointRow, pending: dict[str, int], *, must_open: bool = True
+) -> Record:
+    """An endpoint without its secrets: of headers, only the names are shown.
+
+    If its secrets cannot be read it raises SealError, or without `must_open` shows none of them.
+    """
     config = EndpointConfig.model_validate_json(row.config)
-    secrets = opened_secrets(resources.seal, row)
+    try:
+        secrets = opened_secrets(resources.seal, row)
+        shown = {
+            "headers": dict.fromkeys(sorted(secrets.headers), "…"),
+            "public_key": public_key(secrets.secret),
+        }
+    except SealError:
+        if must_open:
+            raise
+        shown = {"headers": {}, "public_key": None}
     return {
         "id": row.endpoint_id,
         "state": row.state,
         "disabled_reason": row.reason,
         **config.model_dump(),
-        "headers": dict.fromkeys(sorted(secrets.headers), "…"),
-        "public_key": public_key(secrets.secret),
+        **shown,
         "deliveries_pending": pending.get(row.endpoint_id, 0),
         "failing_since": time_of(row.failing_since_ms),
         "last_delivered_at": time_of(row.delivered_ms),

@@ -62,7 +62,9 @@ class NewSecret(BaseModel):
     id: str
     secret: str | None
     public_key: str | None
-    previous_secret_signs_until: Timestamp
+    previous_secret_signs_until: Annotated[
+        Timestamp | None, Field(description="None if the one before could not be read.")
+    ]
 
 
 class SentTest(BaseModel):

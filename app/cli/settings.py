@@ -1,6 +1,7 @@
 """Settings as the commands take them: flags over environment over file."""
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.cli.failures import fail
 from app.settings import Settings
@@ -18,5 +19,7 @@ def load_settings(**given: object) -> Settings:
             for part in error.errors()
         ]
         fail("these settings cannot be used:\n  " + "\n  ".join(lines), code=2)
+    except SettingsError as error:  # what should be JSON and is none; it does not say what it is
+        fail(f"these settings cannot be used: {error}", code=2)
     except OSError as error:
         fail(f"a settings file cannot be read: {error}", code=2)

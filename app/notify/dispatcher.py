@@ -12,8 +12,10 @@ from app.event import EventType, event
 from app.notify.addressing import Addressing
 from app.notify.attempt import Attempt
 from app.notify.lane import Lane, Send
+from app.notify.perpetual import perpetual
 from app.notify.retries import is_to_be_disabled
 from app.notify.settling import Settling
+from app.notify.words import place_of
 from app.store.outbox import Outbox
 from app.store.outbox_rows import DueDelivery, EndpointRow
 from app.store.protocol import StoreUnavailableError
@@ -53,7 +55,8 @@ class Dispatcher:
         self._settling = Settling(outbox)
         self._holder = str(uuid4())
         self._lanes: dict[str, Lane] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[str, asyncio.Task[None]] = {}
+        """Of endpoints that this replica has no more: what is under way ends."""
         self._news = asyncio.Event()
 
     def wake(self, endpoint_ids: Collection[str] | None = None) -> None:
@@ -66,7 +69,9 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        settling = asyncio.create_task(self._settling.run(), name="settling deliveries")
+        settling = asyncio.create_task(
+            perpetual("settling deliveries", self._settling.run), name="settling deliveries"
+        )
         try:
             while True:
                 self._news.clear()
@@ -78,9 +83,9 @@ class Dispatcher:
                     await asyncio.wait_for(self._news.wait(), min(RENEW_S_MAX, self._lease_s / 4))
         finally:
             closing = [lane.close(CLOSE_S) for lane in self._lanes.values()]
-            for task in self._closing:
+            for task in self._closing.values():
                 task.cancel()
-            await asyncio.gather(*closing, *self._closing, return_exceptions=True)
+            await asyncio.gather(*closing, *self._closing.values(), return_exceptions=True)
             self._lanes.clear()
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
@@ -95,12 +100,12 @@ class Dispatcher:
         rows = {
             row.endpoint_id: row for row in await self._outbox.lease(self._holder, self._lease_s)
         }
-        gone = [self._lanes.pop(uid) for uid in list(self._lanes) if uid not in rows]
-        for lane in gone:
-            closing = asyncio.create_task(lane.close(self._send_max_s))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+        for endpoint_id in [one for one in self._lanes if one not in rows]:
+            lane = self._lanes.pop(endpoint_id)
+            self._closing[endpoint_id] = asyncio.create_task(self._close(endpoint_id, lane))
         for endpoint_id, row in rows.items():
+            if endpoint_id in self._closing:  # else what is under way would be sent again
+                continue
             config = self._addressing.config(row)
             lane = self._lanes.get(endpoint_id) or Lane(
                 row,
@@ -114,6 +119,13 @@ class Dispatcher:
             )
             self._lanes[endpoint_id] = lane
             lane.keep(row, config, leased_until_s)
+
+    async def _close(self, endpoint_id: str, lane: Lane) -> None:
+        try:
+            await lane.close(self._send_max_s)
+        finally:
+            del self._closing[endpoint_id]
+            self._news.set()
 
     async def _failed(
         self, row: EndpointRow, delivery: DueDelivery, attempt: Attempt, since_ms: int
@@ -137,7 +149,7 @@ class Dispatcher:
             time_ms=now_ms,
             data={
                 "endpoint_id": row.endpoint_id,
-                "url": config.url,
+                "url": place_of(config.url),  # the rest of it may be a secret of the receiver
                 "description": config.description,
                 "reason": reason,
             },

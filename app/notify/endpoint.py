@@ -5,13 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.event import EventType
+from app.notify.framing import FRAMING_HEADERS
 
 EVERYTHING = "*"
 CUSTOM = "custom_data."
 _PLAIN_FILTERS = ("action_name", "scheduled_run_uid")
-_OWN_HEADERS = frozenset(
-    {"host", "content-length", "content-type", "transfer-encoding", "connection", "user-agent"}
-)
+_OWN_HEADERS = FRAMING_HEADERS | {"content-type"}
 
 Payload = Literal["run", "results-link", "results-inline"]
 Format = Literal["cloudevents", "slack"]
@@ -86,7 +85,8 @@ class EndpointConfig(BaseModel):
     @classmethod
     def _are_filters(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if name not in _PLAIN_FILTERS and not name.removeprefix(CUSTOM) != name:
+            is_path = name.startswith(CUSTOM) and name != CUSTOM
+            if name not in _PLAIN_FILTERS and not is_path:
                 raise ValueError(
                     f"there is no filter {name[:50]}; known: {', '.join(_PLAIN_FILTERS)},"
                     f" {CUSTOM}<path>"
@@ -142,4 +142,6 @@ def check_headers(headers: dict[str, str]) -> str | None:
             return f"{name} is set by the collector"
         if not value.isascii() or not value.isprintable() or len(value) > 2000:
             return f"the value of {name} must be printable ASCII of at most 2,000 characters"
+        if value != value.strip():
+            return f"the value of {name} must not begin or end with a blank"
     return None

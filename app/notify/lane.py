@@ -16,6 +16,7 @@ from app import observe
 from app.crash_points import reach
 from app.notify.attempt import Attempt
 from app.notify.endpoint import EndpointConfig
+from app.notify.perpetual import perpetual
 from app.notify.retries import next_try_ms
 from app.notify.settling import Settling
 from app.store.outbox import Outbox
@@ -72,7 +73,9 @@ class Lane:
         self._next_s = 0.0
         self._news = asyncio.Event()
         self._is_closing = False
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=row.endpoint_id)
+        self._task = asyncio.get_running_loop().create_task(
+            perpetual(f"deliveries to {row.endpoint_id}", self._run), name=row.endpoint_id
+        )
 
     def wake(self) -> None:
         """Say that there may be something to deliver."""
@@ -81,6 +84,8 @@ class Lane:
     def keep(self, row: EndpointRow, config: EndpointConfig, leased_until_s: float) -> None:
         """Go on, as the endpoint is set now."""
         if row.version != self.row.version:
+            self._failing_since_ms = row.failing_since_ms
+            self._next_s = 0.0  # by a rate that may not be set any more
             self._ready.clear()
             self._news.set()
         self.row, self._config = row, config
@@ -122,7 +127,7 @@ class Lane:
             return 0.2
         pause_s = self._next_s - monotonic()
         if pause_s > 0:
-            return pause_s
+            return min(pause_s, POLL_S)  # a timer takes no more than so many years
         delivery = self._next_ready()
         if delivery is None:
             now_ms = time_ns() // 1_000_000

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -23,6 +23,9 @@ from app.store.protocol import StoreUnavailableError
 from app.store.views import RunFilter, RunView
 
 REMEMBERED = 5_000
+REMEMBERED_CHARACTERS = 16 * 1024 * 1024
+"""An event carries the input that failed, of whatever size; what is older comes from the outbox."""
+
 READ_AT_ONCE = 500
 POLL_S = 1.0
 PROGRESS_S = 0.5
@@ -80,8 +83,10 @@ class LiveEvents:
 
     def __init__(self, reader: Readable) -> None:
         self._reader = reader
-        self._recent: deque[NumberedEvent] = deque(maxlen=REMEMBERED)
+        self._recent: deque[NumberedEvent] = deque()
+        self._recent_characters = 0
         self._last_no = 0
+        self._has_begun = asyncio.Event()
         self._followers: set[_Follower] = set()
         self._news = asyncio.Event()
         self._told: dict[str, bytes] = {}
@@ -90,6 +95,7 @@ class LiveEvents:
     def close(self) -> None:
         """End all streams, so that the server need not wait for them."""
         self._is_closed = True
+        self._has_begun.set()
         for follower in self._followers:
             follower.news.set()
 
@@ -122,14 +128,23 @@ class LiveEvents:
                 return
 
     async def _begin(self) -> None:
-        self._last_no = await self._reader.last_event_no()
+        if not self._has_begun.is_set():
+            self._last_no = await self._reader.last_event_no()
+        self._has_begun.set()
 
     async def _read(self) -> None:
         while found := await self._reader.events(after_no=self._last_no, limit=READ_AT_ONCE):
-            self._recent.extend(found)
+            self._remember(found)
             self._last_no = found[-1].event_no
             for follower in self._followers:
                 follower.news.set()
+
+    def _remember(self, found: Sequence[NumberedEvent]) -> None:
+        recent = self._recent
+        recent.extend(found)
+        self._recent_characters += sum(len(one.event.data) for one in found)
+        while len(recent) > REMEMBERED or self._recent_characters > REMEMBERED_CHARACTERS:
+            self._recent_characters -= len(recent.popleft().event.data)
 
     # --------------------------------------------------------------- following
 
@@ -144,8 +159,9 @@ class LiveEvents:
         follower = _Follower(types)
         self._followers.add(follower)
         observe.SSE_CLIENTS.set(len(self._followers))
-        place = self._last_no if after_no is None else after_no
         try:
+            await self._has_begun.wait()  # until then it is not known which events are old
+            place = self._last_no if after_no is None else after_no
             while not self._is_closed:
                 follower.news.clear()
                 found = await self._after(place)

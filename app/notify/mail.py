@@ -54,6 +54,17 @@ class SmtpServer:
         return f"SmtpServer({self.host}:{self.port}, {self.encryption})"  # not the password
 
 
+def check_recipient(text: str) -> str | None:
+    """Why no mail can be sent to `text`; None if it can."""
+    if "?" in text or "%" in text:  # of a mailto: URL: subjects and the like, escapes
+        return "a mail address is like mailto:ops@example.com, with nothing behind it or escaped"
+    try:
+        _address(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def smtp_server(url: str) -> SmtpServer:
     """What an SMTP URL says.
 

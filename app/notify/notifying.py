@@ -1,7 +1,6 @@
 """Everything that tells of events, as the settings want it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import time_ns
 
@@ -16,6 +15,7 @@ from app.notify.endpoint import EndpointConfig, EndpointSecrets
 from app.notify.links import LinkSigner
 from app.notify.live import LiveEvents
 from app.notify.mail import Mailer
+from app.notify.perpetual import in_background
 from app.notify.pruning import Pruning
 from app.notify.relay import Relay
 from app.notify.sealing import Seal, SealError
@@ -46,6 +46,7 @@ class Notifying:
         base_url: str,
         results_of: ResultsOf,
     ) -> None:
+        """Raises ValueError that names the setting which cannot be used."""
         self._settings = settings
         self._store = store
         self._seal = seal
@@ -56,6 +57,8 @@ class Notifying:
         self.live = LiveEvents(store.reader)
         self._relay = Relay(store.outbox, self.addressing, self._relayed)
         self._dispatcher: Dispatcher | None = None
+        self._mailer = _mailer(settings)
+        self._command = _command(settings)
 
     async def _has_input(self, run_uid: str, custom: tuple[tuple[str, str], ...]) -> bool:
         chosen = RunFilter(run_uids=(run_uid,), custom=custom)
@@ -95,7 +98,7 @@ class Notifying:
         async with AsyncExitStack() as stack:
             if is_delivering:
                 await self._deliver(stack)
-            await stack.enter_async_context(in_background(self.live.run(), "live events"))
+            await stack.enter_async_context(in_background("live events", self.live.run))
             stack.callback(self.live.close)
             yield
 
@@ -119,26 +122,18 @@ class Notifying:
         await self._keep_command()
         self._dispatcher = dispatcher
         pruning = Pruning(self._store, settings.event_retention_days)
-        await stack.enter_async_context(in_background(pruning.run(), "pruning"))
-        await stack.enter_async_context(in_background(dispatcher.run(), "dispatcher"))
-        await stack.enter_async_context(in_background(self._relay.run(), "relay"))
+        await stack.enter_async_context(in_background("pruning", pruning.run))
+        await stack.enter_async_context(in_background("dispatcher", dispatcher.run))
+        await stack.enter_async_context(in_background("relay", self._relay.run))
 
     def _sending(self, webhooks: WebhookClient) -> Sending:
-        settings = self._settings
-        smtp, command = settings.smtp_url, settings.on_completed_command
         return Sending(
             self.addressing,
             seal=self._seal,
             links=self._links,
             webhooks=webhooks,
-            mailer=None
-            if smtp is None
-            else Mailer(
-                smtp.get_secret_value(), settings.smtp_from, timeout_s=settings.delivery_timeout_s
-            ),
-            command=None
-            if command is None
-            else LocalCommand(command, timeout_s=settings.on_completed_timeout_s),
+            mailer=self._mailer,
+            command=self._command,
             base_url=self._base_url,
             results_of=self._results_of,
         )
@@ -164,12 +159,16 @@ class Notifying:
     async def _keep_command(self) -> None:
         """An endpoint that stands for the local command, as long as there is one."""
         outbox = self._store.outbox
-        known = {row.endpoint_id for row in await outbox.endpoints()}
+        known = {row.endpoint_id: row for row in await outbox.endpoints()}.get(COMMAND_ID)
         if self._settings.on_completed_command is None:
-            if COMMAND_ID in known:
+            if known is not None:
                 await outbox.remove_endpoint(COMMAND_ID)
             return
-        if COMMAND_ID in known:
+        if known is not None:
+            if known.state != "active":  # the API does not change it, so that a start has to
+                await outbox.change_endpoint(
+                    known._replace(state="active", reason=None, failing_since_ms=None)
+                )
             return
         config = EndpointConfig(
             url=COMMAND_URL,
@@ -195,12 +194,20 @@ class Notifying:
         )
 
 
-@asynccontextmanager
-async def in_background(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
-    """Have something run until the block ends."""
-    task = asyncio.create_task(work, name=name)
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_url is None:
+        return None
+    url = settings.smtp_url.get_secret_value()
     try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        return Mailer(url, settings.smtp_from, timeout_s=settings.delivery_timeout_s)
+    except ValueError as error:
+        raise ValueError(f"COLLECTOR_SMTP_URL or COLLECTOR_SMTP_FROM: {error}") from None
+
+
+def _command(settings: Settings) -> LocalCommand | None:
+    if settings.on_completed_command is None:
+        return None
+    try:
+        return LocalCommand(settings.on_completed_command, settings.on_completed_timeout_s)
+    except ValueError as error:
+        raise ValueError(f"COLLECTOR_ON_COMPLETED_COMMAND: {error}") from None

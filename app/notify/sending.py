@@ -1,10 +1,14 @@
 """Sends one delivery by the channel of its endpoint: webhook, mail, or a local command."""
 
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from time import time_ns
 from urllib.parse import quote
 
+import structlog
+
 from app.canonical import Json
+from app.event import TEST
 from app.model import timestamp
 from app.notify.addressing import Addressing
 from app.notify.attempt import Attempt
@@ -31,6 +35,12 @@ ResultsOf = Callable[[str, int], Awaitable[Sequence[Record] | None]]
 """All results of a run; None if they take more bytes than that."""
 
 _CACHE_MAX = 10_000
+
+log = structlog.get_logger("dispatcher")
+
+
+class PrunedError(Exception):
+    """There is a delivery, but its event is gone."""
 
 
 class Sending:
@@ -70,14 +80,26 @@ class Sending:
             if config.url == COMMAND_URL:
                 return await self._run(delivery, body)
             return await self._post(config, row, delivery, data, body)
-        except (SealError, StoreUnavailableError) as error:
+        except (PrunedError, SealError, StoreUnavailableError) as error:
             return Attempt(is_delivered=False, took_ms=0, problem=str(error))
+        except Exception as error:  # one that raised would be taken for under way for ever
+            # Not log.exception, which shows variables: there are secrets in them.
+            log.error(  # noqa: TRY400
+                "sending failed unexpectedly",
+                endpoint_id=row.endpoint_id,
+                event_id=delivery.event_id,
+                trace=traceback.format_exception(error),
+            )
+            problem = f"it could not be sent ({type(error).__name__}); the collector's log has more"
+            return Attempt(is_delivered=False, took_ms=0, problem=problem)
 
     # -------------------------------------------------------------- what is sent
 
     async def _data(
         self, config: EndpointConfig, row: EndpointRow, delivery: DueDelivery
     ) -> dict[str, Json]:
+        if delivery.event is None and delivery.type != TEST:
+            raise PrunedError("its event is kept no more: nothing can be sent of it")
         if delivery.event is None:
             return {
                 "endpoint_id": row.endpoint_id,

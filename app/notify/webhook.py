@@ -23,6 +23,7 @@ from app.notify.answer import read_answer
 from app.notify.attempt import ANSWER_BYTES_MAX, Attempt
 from app.notify.connections import Connection, Connections
 from app.notify.failures import problem_of
+from app.notify.framing import FRAMING_HEADERS
 from app.notify.guard import CONNECT_S_MAX, GuardedBackend
 from app.notify.harmless import harmless
 from app.notify.resolving import Resolver, SystemResolver
@@ -40,12 +41,6 @@ IN_FLIGHT_MAX: Final = 2_000
 _BODY_S_MAX: Final = 2.0
 _BODY_BYTES_MAX: Final = 64 * 1024
 
-_OWN_HEADERS: Final = frozenset(
-    {
-        *("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding"),
-        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"),
-    }
-)
 _USER_AGENT: Final = f"edges-collector/{__version__}".encode()
 
 # How a kept connection looks that the receiver closed, or that had bytes of an earlier answer.
@@ -179,7 +174,7 @@ def _request(target: Target, headers: Mapping[str, str], body: bytes) -> httpcor
         (b"Content-Length", b"%d" % len(body)),
     ]
     for name, value in headers.items():
-        if name.lower() not in _OWN_HEADERS:
+        if name.lower() not in FRAMING_HEADERS:
             try:
                 head.append((name.encode("ascii"), value.encode("ascii")))
             except UnicodeEncodeError:

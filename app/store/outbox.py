@@ -18,13 +18,36 @@ from app.store.outbox_rows import DueDelivery, EndpointRow, NumberedEvent, Settl
 from app.store.raised import EVENT_COLUMNS
 
 RELAYED_AT_ONCE = 1_000
+REMOVED_AT_ONCE = 2_000
 _ENDPOINT_COLUMNS = ", ".join(EndpointRow._fields)
 _ENDPOINTS = f"SELECT {_ENDPOINT_COLUMNS} FROM endpoints ORDER BY endpoint_id"
 _DELIVERY_COLUMNS = (
     "delivery_id, run_uid, endpoint_id, event_id, event_no, type, state, due_ms, tries, attempts,"
     " created_ms, finished_ms, last_problem"
 )
+REMOVAL = "it is being deleted: if it stays, delete it again"
 DISABLED_PROBLEM = "the endpoint was disabled when this happened"
+
+# From run to run by the index, and of each only the first one is looked at: a run may have a
+# hundred thousand events behind one that waits for its next try.
+_FIRST_OF_RUNS = """
+    SELECT delivery_id FROM (
+        WITH RECURSIVE runs (run_uid) AS (
+            SELECT min(run_uid) FROM deliveries
+            WHERE endpoint_id = ? AND state = 'pending' AND run_uid > ''
+            UNION ALL
+            SELECT (
+                SELECT min(n.run_uid) FROM deliveries n
+                WHERE n.endpoint_id = ? AND n.state = 'pending' AND n.run_uid > runs.run_uid
+            ) FROM runs WHERE runs.run_uid IS NOT NULL
+        )
+        SELECT (
+            SELECT CASE WHEN f.due_ms <= ? THEN f.delivery_id END FROM deliveries f
+            WHERE f.endpoint_id = ? AND f.state = 'pending' AND f.run_uid = runs.run_uid
+            ORDER BY f.event_no, f.delivery_id LIMIT 1
+        ) AS delivery_id FROM runs
+    ) AS first WHERE delivery_id IS NOT NULL LIMIT ?
+"""
 
 Addressed = Callable[[Sequence[Event], Sequence[EndpointRow]], Awaitable[Sequence[Sequence[str]]]]
 """Says for each event to which endpoints it goes, by id."""
@@ -173,10 +196,12 @@ class Outbox:
         return [EndpointRow(*row) for row in await self._fetch(_ENDPOINTS)]
 
     async def add_endpoint(self, row: EndpointRow) -> None:
-        """Keep a new endpoint."""
+        """Keep a new endpoint. One that is there under its id stays as it is."""
         async with self._transaction() as transaction:
             await transaction.execute(
-                f"INSERT INTO endpoints ({_ENDPOINT_COLUMNS}) VALUES ({_marks(10)})", *row
+                f"INSERT INTO endpoints ({_ENDPOINT_COLUMNS}) VALUES ({_marks(10)})"
+                " ON CONFLICT DO NOTHING",
+                *row,
             )
             await self._tell(transaction)
 
@@ -197,20 +222,39 @@ class Outbox:
         return bool(changed)
 
     async def remove_endpoint(self, endpoint_id: str) -> bool:
-        """Drop an endpoint with its deliveries; False if there is none by that id."""
+        """Drop an endpoint with its deliveries; False if there is none by that id.
+
+        Portion by portion, so that others go on meanwhile. Cut off, it is left disabled.
+        """
         async with self._transaction() as transaction:
             await transaction.execute(
-                "DELETE FROM attempts WHERE EXISTS (SELECT 1 FROM deliveries d WHERE"
-                " d.endpoint_id = ? AND d.run_uid = attempts.run_uid"
-                " AND d.delivery_id = attempts.delivery_id)",
-                endpoint_id,
-            )
-            await transaction.execute("DELETE FROM deliveries WHERE endpoint_id = ?", endpoint_id)
-            removed = await transaction.execute(
-                "DELETE FROM endpoints WHERE endpoint_id = ?", endpoint_id
-            )
+                "UPDATE endpoints SET state = 'disabled', reason = ?, version = version + 1"
+                " WHERE endpoint_id = ?",
+                REMOVAL, endpoint_id,
+            )  # fmt: skip
             await self._tell(transaction)
-        return bool(removed)
+        while True:
+            async with self._transaction() as transaction:
+                # While the numbers are held, nobody makes deliveries to it.
+                await transaction.fetch(f"SELECT next_event_no FROM relay{self.for_update}")
+                rows = await transaction.fetch(
+                    "SELECT run_uid, delivery_id FROM deliveries WHERE endpoint_id = ? LIMIT ?",
+                    endpoint_id, REMOVED_AT_ONCE,
+                )  # fmt: skip
+                await self._drop_deliveries(transaction, rows)
+                if len(rows) < REMOVED_AT_ONCE:
+                    removed = await transaction.execute(
+                        "DELETE FROM endpoints WHERE endpoint_id = ?", endpoint_id
+                    )
+                    await self._tell(transaction)
+                    return bool(removed)
+
+    async def _drop_deliveries(self, transaction: Transaction, rows: Sequence[Any]) -> None:
+        keys = [tuple(row) for row in rows]
+        for table in ("attempts", "deliveries"):
+            await transaction.many(
+                f"DELETE FROM {table} WHERE run_uid = ? AND delivery_id = ?", keys
+            )
 
     async def disable_endpoint(
         self, endpoint_id: str, reason: str, one: Event, addressed: Addressed
@@ -250,24 +294,35 @@ class Outbox:
     ) -> list[DueDelivery]:
         """Deliveries of an endpoint that are due, first due first.
 
-        Where they are ordered, only the first pending one of each run.
+        Where they are ordered, only the first pending one of each run, and at most `limit` of
+        these besides as many of no run.
         """
-        ordered = (
-            " AND (d.run_uid = '' OR NOT EXISTS (SELECT 1 FROM deliveries f"
-            " WHERE f.endpoint_id = d.endpoint_id AND f.run_uid = d.run_uid"
-            " AND f.state = 'pending' AND f.event_no < d.event_no))"
-            if is_ordered
-            else ""
+        if not is_ordered:
+            return await self._due("true", endpoint_id, now_ms, limit)
+        found = await self._due("d.run_uid = ''", endpoint_id, now_ms, limit)
+        first = await self._fetch(
+            _FIRST_OF_RUNS, endpoint_id, endpoint_id, now_ms, endpoint_id, limit
         )
+        if first:
+            ids = [row[0] for row in first]
+            chosen = f"d.delivery_id IN ({_marks(len(ids))})"
+            found += await self._due(chosen, endpoint_id, now_ms, limit, *ids)
+        return found
+
+    async def _due(
+        self, chosen: str, endpoint_id: str, now_ms: int, limit: int, *ids: str
+    ) -> list[DueDelivery]:
         event_columns = ", ".join(f"e.{name}" for name in Event._fields)
+        # With + 0 the time chooses no index: few are chosen already.
+        due = "d.due_ms" if chosen == "true" else "d.due_ms + 0"
         rows = await self._fetch(
             "SELECT d.delivery_id, d.run_uid, d.event_id, d.event_no, d.type, d.tries,"
             f" d.attempts, d.created_ms, {event_columns}"
             " FROM deliveries d LEFT JOIN events e"
             " ON e.run_uid = d.run_uid AND e.event_id = d.event_id"
-            " WHERE d.endpoint_id = ? AND d.state = 'pending' AND d.due_ms <= ?"
-            f"{ordered} ORDER BY d.due_ms, d.event_no LIMIT ?",
-            endpoint_id, now_ms, limit,
+            f" WHERE {chosen} AND d.endpoint_id = ? AND d.state = 'pending' AND {due} <= ?"
+            f" ORDER BY {due}, d.event_no LIMIT ?",
+            *ids, endpoint_id, now_ms, limit,
         )  # fmt: skip
         return [
             DueDelivery._make([*row[:8], Event(*row[8:]) if row[8] is not None else None])
@@ -296,13 +351,12 @@ class Outbox:
                 ],
             )  # fmt: skip
             await transaction.many(
-                "UPDATE deliveries SET state = ?, due_ms = ?, tries = ?, attempts = ?,"
-                " finished_ms = ?, last_status = ?, last_problem = ?"
-                " WHERE run_uid = ? AND delivery_id = ? AND state = 'pending'",
+                _SETTLE,
                 [
-                    (one.state, one.due_ms, one.tries, one.attempt_no,
-                     None if one.state == "pending" else one.at_ms + one.took_ms,
-                     one.status, one.problem, one.run_uid, one.delivery_id)
+                    (one.attempt_no, one.status, one.problem,
+                     one.tries - 1, one.state, one.tries - 1, one.due_ms,
+                     one.tries - 1, None if one.state == "pending" else one.at_ms + one.took_ms,
+                     one.tries - 1, one.tries, one.run_uid, one.delivery_id)
                     for one in tries
                 ],
             )  # fmt: skip
@@ -364,7 +418,8 @@ class Outbox:
         """Deliver all events of a run that an endpoint wants, once more; how many."""
         async with self._transaction() as transaction:
             found = await transaction.fetch(
-                f"SELECT event_no, {EVENT_COLUMNS} FROM events WHERE run_uid = ? ORDER BY event_no",
+                f"SELECT event_no, {EVENT_COLUMNS} FROM events"
+                " WHERE run_uid = ? AND run_uid <> '' ORDER BY event_no",
                 run_uid,
             )
             numbered = [NumberedEvent(no, Event(*rest)) for no, *rest in found]
@@ -379,28 +434,35 @@ class Outbox:
         return len(rows)
 
     async def prune(self, before_ms: int, *, limit: int) -> int:
-        """Drop settled deliveries and events of before then, at most so many each; how many."""
+        """Drop settled deliveries and events of before then, at most so many each; how many.
+
+        An event stays as long as a delivery of it does, so that this can be sent again.
+        """
         async with self._transaction() as transaction:
             rows = await transaction.fetch(
                 "SELECT run_uid, delivery_id FROM deliveries WHERE state <> 'pending'"
-                " AND finished_ms < ? LIMIT ?",
+                f" AND finished_ms < ? ORDER BY finished_ms LIMIT ?{self.for_update}",
                 before_ms, limit,
             )  # fmt: skip
-            keys = [tuple(row) for row in rows]
-            for table in ("attempts", "deliveries"):
-                await transaction.many(
-                    f"DELETE FROM {table} WHERE run_uid = ? AND delivery_id = ?", keys
-                )
+            await self._drop_deliveries(transaction, rows)
             events = await transaction.execute(
                 "DELETE FROM events WHERE event_no IN (SELECT event_no FROM events e"
                 " WHERE e.time_ms < ? AND NOT EXISTS (SELECT 1 FROM deliveries d"
-                " WHERE d.event_no = e.event_no AND d.state = 'pending')"
-                " ORDER BY event_no LIMIT ?)",
+                " WHERE d.event_no = e.event_no) ORDER BY time_ms LIMIT ?)",
                 before_ms, limit,
             )  # fmt: skip
-        return len(keys) + events
+        return len(rows) + events
 
 
+# One that was asked for anew while it was tried has another number of tries, and is due again.
+_SETTLE = """
+    UPDATE deliveries SET attempts = ?, last_status = ?, last_problem = ?,
+        state = CASE WHEN tries = ? THEN ? ELSE state END,
+        due_ms = CASE WHEN tries = ? THEN ? ELSE due_ms END,
+        finished_ms = CASE WHEN tries = ? THEN ? ELSE finished_ms END,
+        tries = CASE WHEN tries = ? THEN ? ELSE tries END
+    WHERE run_uid = ? AND delivery_id = ? AND state = 'pending'
+"""
 _REDELIVER = "UPDATE deliveries SET state = 'pending', due_ms = ?, tries = 0, finished_ms = NULL"
 
 

@@ -9,6 +9,10 @@ from app.store.spelling import Spelling
 
 _DELIVERY_COLUMNS = ", ".join(DeliveryRow._fields)
 
+# Spelled out, since SQLite uses a partial index only where a statement says what the index does.
+_OF_RUN = "run_uid = ? AND run_uid <> ''"
+_IN_STATE = {name: f"state = '{name}'" for name in ("pending", "delivered", "failed")}
+
 
 class OutboxReads(Spelling):
     """Reads of events and deliveries. Everything raises StoreUnavailableError."""
@@ -29,7 +33,7 @@ class OutboxReads(Spelling):
             conditions.append(condition)
             values.append(value)
         if run_uid is not None:
-            conditions.append("run_uid = ?")
+            conditions.append(_OF_RUN)
             values.append(run_uid)
         rows = await self._rows(
             f"SELECT event_no, {EVENT_COLUMNS} FROM {self.outbox_schema}events"
@@ -62,14 +66,12 @@ class OutboxReads(Spelling):
     ) -> list[DeliveryRow]:
         """Deliveries, newest first, before the one with this id."""
         conditions, values = ["true"], list[str]()
-        for column, value in (
-            ("endpoint_id", endpoint_id),
-            ("run_uid", run_uid),
-            ("state", state),
-        ):
+        for condition, value in (("endpoint_id = ?", endpoint_id), (_OF_RUN, run_uid)):
             if value is not None:
-                conditions.append(f"{column} = ?")
+                conditions.append(condition)
                 values.append(value)
+        if state is not None:
+            conditions.append(_IN_STATE[state])
         if before_id is not None:
             conditions.append("delivery_id < ?")
             values.append(before_id)

@@ -49,7 +49,7 @@ class DueDelivery(NamedTuple):
     """All that were ever made."""
     created_ms: int
     event: Event | None
-    """None if it has been pruned, or is a test."""
+    """None for a test."""
 
 
 class SettledTry(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.notify.attempt import ANSWER_BYTES_MAX, Attempt
-from app.notify.mail import Mailer, SmtpServer
+from app.notify.mail import Mailer, SmtpServer, check_recipient
 from app.notify.mail import smtp_server as read_url
 from tests.notify.events import RUN
 from tests.notify.smtp_server import make_certificate, smtp_server
@@ -351,3 +351,16 @@ async def test_a_sender_has_an_address(sender: str) -> None:
 
 async def test_the_password_is_not_shown() -> None:
     assert "secret" not in repr(read_url("smtp://u:secret@mx"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ops", "@example.com", "a@b@c", "a@b,c@d", "a b@c", "a@b?subject=c", "a%40b@c",
+     "\N{LATIN SMALL LETTER U WITH DIAERESIS}@example.com", "a@b\r\nBcc: c@d"],
+)  # fmt: skip
+def test_addresses_that_no_mail_could_go_to_are_refused_when_they_are_set(text: str) -> None:
+    assert check_recipient(text) is not None
+
+
+def test_others_are_taken() -> None:
+    assert check_recipient("ops+edges@example.com") is None

@@ -23,6 +23,8 @@ CREATE TABLE events (
 
 CREATE INDEX events_by_run ON events (run_uid, event_no) WHERE run_uid <> '';
 
+CREATE INDEX events_by_time ON events (time_ms);
+
 -- Where events go. config: JSON, see app/notify/endpoint.py; secrets: sealed JSON. version
 -- rises with each change. A replica has the deliveries of an endpoint to itself while it
 -- leases it; with SQLite there is only one.
@@ -68,9 +70,11 @@ CREATE INDEX deliveries_of_endpoints ON deliveries (endpoint_id, delivery_id);
 
 CREATE INDEX deliveries_of_runs ON deliveries (run_uid, delivery_id) WHERE run_uid <> '';
 
-CREATE INDEX deliveries_failed ON deliveries (endpoint_id, finished_ms) WHERE state = 'failed';
+CREATE INDEX deliveries_failed ON deliveries (endpoint_id, delivery_id) WHERE state = 'failed';
 
-CREATE INDEX deliveries_of_events ON deliveries (event_no) WHERE state = 'pending';
+CREATE INDEX deliveries_of_events ON deliveries (event_no);
+
+CREATE INDEX deliveries_settled ON deliveries (finished_ms) WHERE state <> 'pending';
 
 -- One try. answer: the beginning of what the receiver said.
 CREATE TABLE attempts (
