@@ -68,6 +68,8 @@ class Lane:
         self._ready: deque[DueDelivery] = deque()
         self._unsettled: dict[str, str] = {}
         """The run of each delivery that was begun and is not recorded yet."""
+        self._settled: set[str] = set()
+        """Those that were recorded since what is due was last asked for."""
         self._sending: set[asyncio.Task[None]] = set()
         self._busy = 0
         self._next_s = 0.0
@@ -131,13 +133,16 @@ class Lane:
         delivery = self._next_ready()
         if delivery is None:
             now_ms = time_ns() // 1_000_000
+            self._settled.clear()
             found = await self._outbox.due(
                 self.row.endpoint_id,
                 now_ms,
                 limit=READ_AT_ONCE + len(self._unsettled),
                 is_ordered=self._config.ordered,
             )
-            self._ready.extend(one for one in found if one.delivery_id not in self._unsettled)
+            # What was recorded meanwhile may have been read as it was before.
+            begun = self._unsettled.keys() | self._settled
+            self._ready.extend(one for one in found if one.delivery_id not in begun)
             delivery = self._next_ready()
             if delivery is None:
                 return await self._until_next(now_ms)
@@ -182,6 +187,7 @@ class Lane:
             await self._settle(delivery, attempt, at_ms)
         finally:
             self._unsettled.pop(delivery.delivery_id, None)
+            self._settled.add(delivery.delivery_id)
             self._news.set()
 
     async def _settle(self, delivery: DueDelivery, attempt: Attempt, at_ms: int) -> None:
