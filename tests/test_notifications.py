@@ -527,7 +527,7 @@ def test_events_are_followed_live_and_a_stream_is_resumed_without_a_gap(
     # It ends cleanly with the service.
     began = time.monotonic()
     assert collector.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # far less than it waits for streams that do not end
     live.thread.join(5)
     assert live.has_ended
 
