@@ -115,6 +115,7 @@ class Collector:
             base_url=self.base_url,
             seal=self._seal,
             allows_plain_urls=self.settings.allow_private_endpoints,
+            has_mail=self.settings.smtp_url is not None,
             live=lambda: self._notifying.live,
             addressed=self._notifying.addressing.addressed,
             wake_deliveries=self._wake_deliveries,
@@ -173,6 +174,11 @@ class Collector:
             if self._edges is not None and is_working:
                 self._edges.reconciler.start()
                 await stack.enter_async_context(in_background("schedules", self._edges.poller.run))
+            if self._edges is None and self.settings.on_completed_command is not None:
+                log.warning(
+                    "COLLECTOR_ON_COMPLETED_COMMAND never runs: without COLLECTOR_EDGES_API_KEY no"
+                    " run is proven complete"
+                )
             log.info(
                 "started",
                 version=__version__,

@@ -73,6 +73,17 @@ def test_mail_tells_what_happened(start_collector: Callable[..., CollectorProces
 
 
 @sqlite_only
+def test_without_a_mail_server_no_mail_is_promised(
+    start_collector: Callable[..., CollectorProcess],
+) -> None:
+    collector = start_collector(ENV)
+    body = {"url": "mailto:ops@example.com", "event_types": ["run.succeeded"]}
+    refused = collector.http.post("/api/v1/endpoints", json=body)
+    assert refused.status_code == 400
+    assert "COLLECTOR_SMTP_URL" in refused.json()["detail"]
+
+
+@sqlite_only
 def test_slack_gets_a_message_that_people_read(
     start_collector: Callable[..., CollectorProcess],
 ) -> None:

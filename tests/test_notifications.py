@@ -520,6 +520,8 @@ def test_events_are_followed_live_and_a_stream_is_resumed_without_a_gap(
     resumed = Following(collector, last_id=told[3]["id"])
     wait_until(lambda: len(resumed.ids) == 8, "what was missed does not come")
     assert resumed.ids == [one["id"] for one in told[4:]]
+    pruned = Following(collector, last_id="evt_of-long-ago")  # all that is kept may be new to it
+    wait_until(lambda: len(pruned.ids) == 12, "what is kept does not come")
     page = collector.get("events", after=told[8]["id"], types="run.succeeded")
     assert [one["id"] for one in page["data"]] == [told[9]["id"], told[11]["id"]]
     assert collector.http.get("/api/v1/events?after=none").status_code == 400

@@ -16,7 +16,7 @@ from app.api.resources import Resources, resources_of
 from app.canonical import Json
 from app.event import TEST
 from app.model import timestamp
-from app.notify.endpoint import EndpointConfig, EndpointSecrets, check_headers
+from app.notify.endpoint import EndpointConfig, EndpointSecrets, check_headers, read_config
 from app.notify.mail import check_recipient
 from app.notify.sealing import SealError
 from app.notify.sending import COMMAND_URL, opened_secrets, sealed_secrets
@@ -98,7 +98,7 @@ async def change_endpoint(request: Request) -> Response:
     if state not in STATES and state != row.state:
         raise ProblemError(400, "Bad body", f"state: must be one of {', '.join(STATES)}",
                            pointer="#/state")  # fmt: skip
-    before = EndpointConfig.model_validate_json(row.config)
+    before = read_config(row.config)
     config = _checked(resources, before.model_dump() | body)
     if config.signing != before.signing:
         raise ProblemError(
@@ -143,7 +143,7 @@ async def rotate_secret(request: Request) -> Response:
     row = await endpoint_of(request)
     _refuse_command(row)
     body = await json_object(request, BODY_BYTES_MAX) or {}
-    before = EndpointConfig.model_validate_json(row.config)
+    before = read_config(row.config)
     config = _checked(resources, before.model_dump() | {"signing": before.signing} | body)
     if config.model_copy(update={"signing": before.signing}) != before:
         raise ProblemError(400, "Bad body", "only `signing` can be changed here")
@@ -210,7 +210,10 @@ async def _keep(request: Request, row: EndpointRow) -> None:
 
 def _checked(resources: Resources, body: dict[str, Json]) -> EndpointConfig:
     config = validated(EndpointConfig, body)
-    if config.is_mail:
+    problem: str | None
+    if config.is_mail and not resources.has_mail:
+        problem = "no mail server is set: COLLECTOR_SMTP_URL and COLLECTOR_SMTP_FROM name one"
+    elif config.is_mail:
         problem = check_recipient(config.url.removeprefix("mailto:"))
     else:
         problem = check_url(config.url, allow_plain=resources.allows_plain_urls)
@@ -231,7 +234,7 @@ def _headers(given: Json) -> dict[str, str]:
 
 
 def _refuse_command(row: EndpointRow) -> None:
-    if EndpointConfig.model_validate_json(row.config).url == COMMAND_URL:
+    if read_config(row.config).url == COMMAND_URL:
         raise ProblemError(
             409,
             "Not to be changed here",
@@ -252,7 +255,7 @@ def _record(
 
     If its secrets cannot be read it raises SealError, or without `must_open` shows none of them.
     """
-    config = EndpointConfig.model_validate_json(row.config)
+    config = read_config(row.config)
     try:
         secrets = opened_secrets(resources.seal, row)
         shown = {

@@ -84,9 +84,13 @@ async def _stream(
     for name in ("cursor", "limit", "run_uid"):
         if parameters.text(name) is not None:
             raise bad_parameter(name, "a live stream does not take it")
-    after = request.headers.get("last-event-id") or parameters.text("after")
     live = resources_of(request).live()
-    after_no = None if after is None else await _number(request, after)
+    after_no = None
+    if (after := parameters.text("after")) is not None:
+        after_no = await _number(request, after)
+    if last_id := request.headers.get("last-event-id"):
+        # A browser would give up at an error: what it has not seen may be all that is kept.
+        after_no = await resources_of(request).reader.event_no(last_id) or 0
     followed = live.follow(after_no, types)
     return EventSourceResponse(
         _sent(followed, resources_of(request).base_url),

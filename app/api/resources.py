@@ -43,6 +43,8 @@ class Resources:
     """Opens and closes the secrets of endpoints."""
     allows_plain_urls: bool
     """Whether endpoints may be reached without TLS."""
+    has_mail: bool
+    """Whether endpoints may be mailboxes."""
     live: Callable[[], LiveEvents]
     """Events as they happen."""
     addressed: Addressed

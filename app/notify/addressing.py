@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
+from pydantic import ValidationError
+
 from app.event import Event, EventType
 from app.fields import lookup_values
-from app.notify.endpoint import EVERYTHING, EndpointConfig
+from app.notify.endpoint import EVERYTHING, EndpointConfig, read_config
 from app.record import json_value
 from app.store.outbox_rows import EndpointRow
 
@@ -13,6 +16,8 @@ HasInput = Callable[[str, tuple[tuple[str, str], ...]], Awaitable[bool]]
 
 _CACHE_MAX = 10_000
 
+log = structlog.get_logger("dispatcher")
+
 
 class Addressing:
     """Reads each endpoint's configuration once for each of its versions."""
@@ -20,23 +25,44 @@ class Addressing:
     def __init__(self, has_input: HasInput) -> None:
         self._has_input = has_input
         self._configs: dict[tuple[str, int], EndpointConfig] = {}
+        self._unreadable: set[tuple[str, int]] = set()
 
     def config(self, row: EndpointRow) -> EndpointConfig:
-        """What is set of an endpoint."""
+        """What is set of an endpoint. Raises ValidationError if this version cannot read it."""
         key = (row.endpoint_id, row.version)
         if key not in self._configs:
             if len(self._configs) >= _CACHE_MAX:
                 self._configs.clear()
-            self._configs[key] = EndpointConfig.model_validate_json(row.config)
+            self._configs[key] = read_config(row.config)
         return self._configs[key]
+
+    def readable(self, rows: Sequence[EndpointRow]) -> list[tuple[EndpointRow, EndpointConfig]]:
+        """Endpoints with what is set of them; those that cannot be read wait for who can."""
+        found = []
+        for row in rows:
+            try:
+                found.append((row, self.config(row)))
+            except ValidationError as error:
+                self._complain(row, error)
+        return found
+
+    def _complain(self, row: EndpointRow, error: ValidationError) -> None:
+        if (row.endpoint_id, row.version) in self._unreadable:
+            return
+        self._unreadable.add((row.endpoint_id, row.version))
+        log.error(
+            "an endpoint cannot be read, and gets nothing from here",
+            endpoint_id=row.endpoint_id,
+            reason=str(error.errors(include_input=False, include_url=False)),
+        )
 
     async def addressed(
         self, events: Sequence[Event], endpoints: Sequence[EndpointRow]
     ) -> list[list[str]]:
         """For each event the endpoints that want it, by id."""
-        configs = [(row.endpoint_id, self.config(row)) for row in endpoints]
+        readable = self.readable(endpoints)
         return [
-            [endpoint_id for endpoint_id, config in configs if await self._wants(config, one)]
+            [row.endpoint_id for row, config in readable if await self._wants(config, one)]
             for one in events
         ]
 

@@ -103,10 +103,10 @@ class Dispatcher:
         for endpoint_id in [one for one in self._lanes if one not in rows]:
             lane = self._lanes.pop(endpoint_id)
             self._closing[endpoint_id] = asyncio.create_task(self._close(endpoint_id, lane))
-        for endpoint_id, row in rows.items():
+        for row, config in self._addressing.readable(list(rows.values())):
+            endpoint_id = row.endpoint_id
             if endpoint_id in self._closing:  # else what is under way would be sent again
                 continue
-            config = self._addressing.config(row)
             lane = self._lanes.get(endpoint_id) or Lane(
                 row,
                 config,

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.event import EventType
@@ -112,6 +113,18 @@ class EndpointConfig(BaseModel):
             for name, value in self.filters.items()
             if name.startswith(CUSTOM)
         )
+
+
+def read_config(text: str) -> EndpointConfig:
+    """What is stored of an endpoint, perhaps by a newer version: what is new in it is left out.
+
+    Raises ValidationError if nothing is left that this version knows.
+    """
+    value = orjson.loads(text)
+    kept = {name: value[name] for name in EndpointConfig.model_fields if name in value}
+    known = {EVERYTHING, *EventType}
+    kept["event_types"] = [one for one in kept.get("event_types", ()) if one in known]
+    return EndpointConfig.model_validate(kept)
 
 
 class EndpointSecrets(BaseModel):

@@ -13,6 +13,9 @@ from app.store.rows import Changes, InputRow, RunRow
 from app.store.views import InputView, RunView
 from app.told import Told
 
+INPUT_CHARACTERS_MAX = 64 * 1024
+"""Of an input with its custom_data, as JSON: a longer one is left out of its event."""
+
 SAID_TO_BE_DELIVERED = "Edges says that all callbacks were delivered"
 NOT_KNOWN = "not known: Edges lists no callback that failed"
 
@@ -159,6 +162,9 @@ def _inputs(changes: Changes, about: _About) -> Iterator[Event]:
         if row.has_newly_failed:
             uid = row.input_uid or input_uid(row.input_key)
             record = input_record(run.id.uid, _input_view(row))
+            size = len(row.input) + len(row.custom_data)
+            if size > INPUT_CHARACTERS_MAX:  # events are read by the hundred
+                record |= {"input": None, "custom_data": None, "left_out_characters": size}
             yield about.event(
                 EventType.INPUT_FAILED, f"{uid}:{max(1, life)}", about.brief() | {"input": record}
             )

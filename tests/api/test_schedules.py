@@ -63,6 +63,7 @@ class Api:
             base_url="http://api",
             seal=Seal("key"),
             allows_plain_urls=False,
+            has_mail=False,
             live=lambda: NotImplemented,
             addressed=lambda events, endpoints: NotImplemented,
             wake_deliveries=lambda: None,

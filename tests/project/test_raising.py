@@ -332,6 +332,16 @@ def test_failed_inputs_are_told_once_by_callback_or_list() -> None:
         assert "input.failed" in types(told)
 
 
+def test_an_input_that_is_very_long_is_left_out_of_its_event() -> None:
+    body = callback("c0", run=RUN, row="r" * 70_000, status="FAILED", error={"label": "NO_RESULT"})
+    with Opened("sqlite") as world:
+        told = {one.type: json.loads(one.data) for one in world.told(spelled(body, 0))}
+        failed = told["input.failed"]["input"]
+        assert failed["error"]["label"] == "NO_RESULT"
+        assert (failed["input"], failed["custom_data"]) == (None, None)
+        assert failed["left_out_characters"] > 140_000
+
+
 @pytest.mark.parametrize(
     ("recorded", "causes"),
     [
