@@ -57,10 +57,8 @@ def result_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Result]], byte
     """Writes results in their flat shape: as `writer.rows` would of `flat_result`."""
     cells = Plans(writer.columns, RESULT_SECTIONS, RESULT_OWN_COLUMNS, writer.as_cells).cells
     return lambda results: writer.lines(
-        [
-            cells((result.data, result.custom_data, result.input), result_own(result))
-            for result in results
-        ]
+        cells((result.data, result.custom_data, result.input), result_own(result))
+        for result in results
     )
 
 
@@ -68,5 +66,5 @@ def input_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Record]], bytes
     """Writes records of inputs in their flat shape: as `writer.rows` would of `flat_input`."""
     cells = Plans(writer.columns, INPUT_SECTIONS, INPUT_OWN_COLUMNS, writer.as_cells).cells
     return lambda records: writer.lines(
-        [cells((record["input"], record["custom_data"]), input_own(record)) for record in records]
+        cells((record["input"], record["custom_data"]), input_own(record)) for record in records
     )

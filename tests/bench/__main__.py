@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.bench.flattening import flattening
 from tests.bench.load import require_wrk
 from tests.bench.measures import LONG, Bench, Figure
 from tests.bench.measures import MEASURES as SQLITE_MEASURES
@@ -25,6 +26,7 @@ from tests.bench.servers import scratch
 
 MEASURES = {
     **SQLITE_MEASURES,
+    "flatten": flattening,
     "reconcile": reconciling,
     "pg-ack": postgres_acknowledging,
     "pg-sustained": postgres_sustained,
