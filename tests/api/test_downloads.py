@@ -39,7 +39,11 @@ def run(shared_collector: CollectorProcess) -> str:
     for row in ("row-1", "row-2"):
         body = callback(f"{uid}-{row}", run=uid, row=row, results=(data, {"name": "日本"}))
         body["run"]["action_name"] = ACTION
-        body["custom_data"] |= {"crm.id": f"{uid}-{row}", "crm": {"id": 7}}
+        body["custom_data"] |= {
+            "crm.id": f"{uid}-{row}",
+            "crm": {"id": 7},
+            "only.dotted": f"line {row} of {uid}",
+        }
         assert shared_collector.send(encoded(body)).status_code == 200
     shared_collector.wait_until_projected()
     return uid
@@ -91,7 +95,8 @@ def test_custom_data_is_looked_up_by_its_names_as_they_are(
     value = f"{run}-row-2"
     found = shared_collector.pages(f"runs/{run}/results", **{"custom_data.crm.id": value})
     assert {row["custom_data"]["row_id"] for row in found} == {"row-2"}
-    assert [row["run_uid"] for row in shared_collector.pages("runs", q=value)] == [run]
+    for text in (value, f"line row-2 of {run}"):  # of a name with a like, and of one without
+        assert [row["run_uid"] for row in shared_collector.pages("runs", q=text)] == [run]
 
 
 def test_csv_as_spreadsheets_want_it(shared_collector: CollectorProcess, run: str) -> None:

@@ -90,6 +90,11 @@ def test_gzip_bears_no_time_and_no_name() -> None:
     assert gzip.GzipFile(fileobj=io.BytesIO(file)).read() == b"ab"
 
 
+def test_zstd_bears_a_checksum_as_gzip_does() -> None:
+    file = b"".join(packed("zstd", [b"a", b"b"]))
+    assert zstandard.get_frame_parameters(file).has_checksum
+
+
 def test_without_compression_pieces_pass_as_they_are() -> None:
     packer = Packer()
     assert [packer.begin(b"a"), packer.add(b"b"), packer.end(b"c")] == [b"a", b"b", b"c"]
