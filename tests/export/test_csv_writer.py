@@ -131,8 +131,8 @@ def test_two_thousand_columns() -> None:
     assert result_lines(CsvWriter(columns))(results) == csv_by_walking(columns, results)
 
 
-def test_a_shape_is_not_taken_for_another_one() -> None:
-    """Keys alike, but of other objects: which of two values opened up is part of the shape."""
+def test_an_outline_is_not_taken_for_another_one() -> None:
+    """Keys alike, but of other objects: which of two values opened up is part of the outline."""
     results = [
         result({"a": {"x": 1}, "b": None}),
         result({"a": None, "b": {"x": 2}}),
@@ -166,9 +166,12 @@ def test_names_that_would_collide_keep_their_values() -> None:
 
 def test_a_catalogue_without_escapes_still_finds_its_values() -> None:
     """Databases written before: their columns are called as names were then."""
-    columns = result_columns({"data": ["a.b", "c"], "custom_data": ["crm.id"], "input": []})
-    one = result({"a.b": 1, "c": 2}, {"crm.id": 7})
+    columns = result_columns({"data": ["a.b.c", "d"], "custom_data": ["crm.id"], "input": []})
+    one = result({"a.b": {"c": 1}, "d": 2}, {"crm.id": 7})
     assert result_lines(CsvWriter(columns))([one]).startswith(b"1,2,7,run-1,")
+    first, second = {"a.b": {"c": 1}}, {"a": {"b": {"c": 3}}}
+    for both in (first | second, second | first):
+        assert result_lines(CsvWriter(columns))([result(both)]).startswith(b"3,,,run-1,")
 
 
 def test_inputs_are_written_as_their_rows() -> None:
