@@ -1,9 +1,11 @@
 """Fields of nested objects as flat names: what a column of a table is called.
 
 `{"a": {"b": 1}, "c": [1]}` has the fields `a.b` and `c`: objects open up, lists stay whole.
+A dot or a backslash that belongs to a name has a backslash before it, so that `{"a.b": 1}` is
+the field `a\\.b`: two fields never share a name, and an object can be told from its fields.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from app.canonical import Json, canonical
 
@@ -17,35 +19,53 @@ VALUES_MAX = 64
 """Values of one custom_data that can be looked up by; the rest is kept, but not indexed."""
 
 
+def escaped(name: str) -> str:
+    """`name` as a part of a field's name: without a dot that could be taken for a level."""
+    if "." in name or "\\" in name:
+        return name.replace("\\", "\\\\").replace(".", "\\.")
+    return name
+
+
+def plain(name: str) -> str:
+    """A field's name as people write it, without escapes; two fields may share it."""
+    # In this order, which is right however dots and backslashes mix: n backslashes before a dot
+    # are 2n before one that separates, and 2n + 1 before one that belongs to the name.
+    return name.replace("\\.", ".").replace("\\\\", "\\") if "\\" in name else name
+
+
 def flatten(value: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
     """Each field of `value` with what it holds, in the order given. An empty object is a value."""
-    return _flatten(value, prefix, DEPTH_MAX)
+    return _flatten(value, prefix, DEPTH_MAX, escaped)
 
 
-def _flatten(value: Mapping[str, Json], prefix: str, depth: int) -> Iterator[tuple[str, Json]]:
+def _flatten(
+    value: Mapping[str, Json], prefix: str, depth: int, spelled: Callable[[str], str]
+) -> Iterator[tuple[str, Json]]:
     for key, item in value.items():
         if item.__class__ is dict and item and depth > 1:
-            yield from _flatten(item, f"{prefix}{key}.", depth - 1)
+            yield from _flatten(item, f"{prefix}{spelled(key)}.", depth - 1, spelled)
         else:
-            yield prefix + key, item
+            yield prefix + spelled(key), item
 
 
 def field_names(value: Mapping[str, Json]) -> tuple[str, ...]:
-    """The names of `flatten`; quick where no object is nested, which is most of the time."""
+    """The names of `flatten`; quick where nothing opens up or is escaped: most of the time."""
     if dict in map(type, value.values()):
         return tuple([name for name, _ in flatten(value)])
-    return tuple(value)
+    text = "".join(value)
+    return tuple(map(escaped, value)) if "." in text or "\\" in text else tuple(value)
 
 
 def lookup_values(custom_data: Json) -> list[tuple[str, str]]:
     """(path, value) pairs by which a `custom_data` can be found, at most `VALUES_MAX`.
 
-    Values are text as it is, other scalars as JSON; of a list, each scalar counts.
+    Values are text as it is, other scalars as JSON; of a list, each scalar counts. Paths are
+    as people write them, without escapes: of two fields that share one, either is found.
     """
     if not isinstance(custom_data, dict):
         return [("", text)] if (text := _lookup_text(custom_data)) is not None else []
     pairs: dict[tuple[str, str], None] = {}
-    for path, value in flatten(custom_data):
+    for path, value in _flatten(custom_data, "", DEPTH_MAX, str):
         if len(path) > VALUE_LENGTH_MAX:
             continue
         for item in value if isinstance(value, list) else (value,):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.canonical import Json
@@ -100,8 +101,14 @@ def callback_input_status(status: str | None, *, has_error: bool) -> str:
 
 def timestamp(unix_ms: int) -> str:
     """RFC 3339 in UTC, to the millisecond."""
-    moment = _EPOCH + timedelta(milliseconds=unix_ms)  # in integers: floats round some
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    unix_s, ms = divmod(unix_ms, 1000)  # in integers: floats round some
+    return f"{_second(unix_s)}.{ms:03}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(unix_s: int) -> str:
+    """Kept for a while, since results that came together are written together."""
+    return (_EPOCH + timedelta(seconds=unix_s)).isoformat().removesuffix("+00:00")
 
 
 class Completeness(StrEnum):

@@ -3,7 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.pages import chosen_format, chosen_shape, download, page
+from app.api import downloads
+from app.api.downloads import SHAPES, chosen_download
+from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
 from app.export.records import flat_input
@@ -12,7 +14,7 @@ from app.record import input_record
 from app.store import cursor
 from app.store.views import InputFilter
 
-PARAMETERS = ("status", "error_label", "limit", "cursor", "format", "shape")
+PARAMETERS = ("status", "error_label", "limit", "cursor", *downloads.PARAMETERS)
 
 
 async def run_inputs(request: Request) -> Response:
@@ -25,12 +27,18 @@ async def run_inputs(request: Request) -> Response:
         error_label=parameters.text("error_label"),
         custom=parameters.custom,
     )
-    writer = chosen_format(request, parameters)
-    if writer is not None:
-        shape = chosen_shape(parameters, writer)
-        columns = input_columns(await reader.fields([run.run_uid]))
-        content = inputs_file(reader, run.snapshot, chosen, writer(columns), shape=shape)
-        return download(content, writer, f"inputs-{run.run_uid}")
+    asked = chosen_download(request, parameters)
+    if asked is not None:
+        columns = input_columns(await reader.fields([run.run_uid]), asked.shape)
+        content = inputs_file(
+            reader,
+            run.snapshot,
+            chosen,
+            asked.writer(columns),
+            shape=asked.shape,
+            packer=asked.packer(),
+        )
+        return asked.answer(content, "inputs", run.action_name, run.run_uid)
     limit = parameters.limit()
     given = parameters.text("cursor")
     order_no, after = cursor.decode("inputs", given, (int, bytes)) if given else (0, b"")
@@ -41,6 +49,6 @@ async def run_inputs(request: Request) -> Response:
     if len(views) > limit:
         next_cursor = cursor.encode("inputs", (run.order_no, views[limit - 1].order_key))
     records = [input_record(run.run_uid, view) for view in views[:limit]]
-    if parameters.choice("shape", ("flat", "record")) == "flat":
+    if parameters.choice("shape", SHAPES) == "flat":
         records = [flat_input(record) for record in records]
     return page(request, records, next_cursor)

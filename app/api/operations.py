@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.export.compression import COMPRESSIONS
+from app.export.csv_writer import SEPARATORS
 from app.export.formats import FORMATS
 from app.store.views import RUN_SORTS
 
@@ -15,6 +17,28 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "shape": {
         "schema": {"type": "string", "enum": ["flat", "record"]},
         "description": "Rows as flat columns, or as nested records.",
+    },
+    "bom": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": "Of CSV: begin with a byte order mark, by which Excel knows UTF-8.",
+    },
+    "separator": {
+        "schema": {"type": "string", "enum": list(SEPARATORS), "default": "comma"},
+        "description": "Of CSV: what stands between cells.",
+    },
+    "guard": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": (
+            "Of CSV: an apostrophe before cells that a spreadsheet would run, which begin with"
+            " = + - @, tab or CR. Numbers such as -5 or +3.2 stay as they are."
+        ),
+    },
+    "compression": {
+        "schema": {"type": "string", "enum": list(COMPRESSIONS)},
+        "description": (
+            "Compress the file itself, so that it stays compressed where it is saved. Without it,"
+            " Accept-Encoding decides how the file travels."
+        ),
     },
     "sort": {"schema": {"type": "string", "enum": list(RUN_SORTS), "default": "-created"}},
     "q": {"description": "Part of a run uid, or a value of some custom_data."},
@@ -121,6 +145,10 @@ def read(
             writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
             for writer in FORMATS.values()
             if writer.media_type != "application/json"
+        }
+        ok["content"] |= {
+            compression.media_type: {"schema": {"type": "string", "format": "binary"}}
+            for compression in COMPRESSIONS.values()
         }
     return {**found, "responses": {"200": ok, **READ_PROBLEMS}}
 

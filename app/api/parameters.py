@@ -57,6 +57,10 @@ class Parameters:
             raise bad_parameter(name, f"must be one of {_listed(choices)}")
         return value
 
+    def flag(self, name: str) -> bool:
+        """Whether it is `true`; `false` if it is not given."""
+        return self.choice(name, ("true", "false")) == "true"
+
     def limit(self) -> int:
         """How many rows a page may have: 1 to 1,000, by default 100."""
         value = self.text("limit")

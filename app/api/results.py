@@ -1,11 +1,14 @@
 """`…/results`: pages and downloads, of one run or merged over many."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.pages import chosen_format, chosen_shape, download, page
+from app.api import downloads
+from app.api.downloads import SHAPES, chosen_download
+from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
 from app.api.resources import Resources, resources_of, run_of
@@ -21,7 +24,14 @@ from app.record import input_key_of
 from app.store import cursor
 from app.store.views import START, ResultFilter, ResultPosition, RunFilter, RunView
 
-RUN_PARAMETERS = ("input_uid", "limit", "cursor", "format", "shape", "expires", "signature")
+RUN_PARAMETERS = (
+    "input_uid",
+    "limit",
+    "cursor",
+    *downloads.PARAMETERS,
+    "expires",
+    "signature",
+)
 MERGED_PARAMETERS = (
     "run_uid",
     "action_name",
@@ -29,8 +39,7 @@ MERGED_PARAMETERS = (
     "received_after",
     "limit",
     "cursor",
-    "format",
-    "shape",
+    *downloads.PARAMETERS,
 )
 _RUNS_AT_ONCE = 100
 
@@ -48,7 +57,8 @@ async def run_results(request: Request) -> Response:
         if input_key is None:
             raise bad_parameter("input_uid", "no input has such a uid; …/inputs lists them")
     chosen = ResultFilter(input_key=input_key, custom=parameters.custom)
-    return await _answer(request, parameters, RunFilter(run_uids=(run.run_uid,)), chosen)
+    runs = RunFilter(run_uids=(run.run_uid,))
+    return await _answer(request, parameters, runs, chosen, (run.action_name, run.run_uid))
 
 
 async def merged_results(request: Request) -> Response:
@@ -65,30 +75,35 @@ async def merged_results(request: Request) -> Response:
         scheduled_run_uid=parameters.text("scheduled_run_uid"),
         custom=parameters.custom,
     )
-    return await _answer(request, parameters, runs, chosen)
+    today = datetime.now(UTC).date().isoformat()
+    return await _answer(request, parameters, runs, chosen, ("merged", today))
 
 
 async def _answer(
-    request: Request, parameters: Parameters, runs: RunFilter, chosen: ResultFilter
+    request: Request,
+    parameters: Parameters,
+    runs: RunFilter,
+    chosen: ResultFilter,
+    names: tuple[str | None, ...],
 ) -> Response:
+    """A page, or a file that is named after `names`."""
     resources = resources_of(request)
-    writer = chosen_format(request, parameters)
-    if writer is None:
+    asked = chosen_download(request, parameters)
+    if asked is None:
         return await _page(request, parameters, runs, chosen)
-    shape = chosen_shape(parameters, writer)
     # Before the columns: what comes in later, with fields of its own, is left out.
     snapshots = [await snapshot(resources.reader, run) async for run in _runs(resources, runs)]
-    columns = result_columns(await resources.reader.fields([run.run_uid for run in snapshots]))
+    fields = await resources.reader.fields([run.run_uid for run in snapshots])
     content = results_file(
         resources.reader,
         snapshots,
         chosen,
         resources.result_keys,
-        writer(columns),
-        shape=shape,
+        asked.writer(result_columns(fields, asked.shape)),
+        shape=asked.shape,
+        packer=asked.packer(),
     )
-    one = runs.run_uids[0] if len(runs.run_uids) == 1 else "merged"
-    return download(content, writer, f"results-{one}")
+    return asked.answer(content, "results", *names)
 
 
 async def _page(
@@ -127,9 +142,7 @@ async def _page(
         last = found[limit - 1]
         orders = {run.run_uid: run.order_no for run in seen}
         next_cursor = cursor.encode("results", (last.run_uid, orders[last.run_uid], *last.position))
-    make = (
-        flat_result if parameters.choice("shape", ("flat", "record")) == "flat" else result_record
-    )
+    make = flat_result if parameters.choice("shape", SHAPES) == "flat" else result_record
     return page(request, [make(result) for result in found[:limit]], next_cursor)
 
 

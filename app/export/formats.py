@@ -1,16 +1,14 @@
 """File formats: each writes the start, rows and end of a file as bytes.
 
-A new format is a class here and a line in `FORMATS`.
+A new format is a class here, or a `TableWriter` in a file of its own, and a line in `FORMATS`.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
-from app.canonical import Json, canonical, dumps
-
-Shape = Literal["record", "flat"]
+from app.canonical import Json, dumps
+from app.export.csv_writer import CsvWriter
+from app.export.table import Shape
 
 
 class Writer(Protocol):
@@ -20,6 +18,8 @@ class Writer(Protocol):
     extension: ClassVar[str]
     shape: ClassVar[Shape]
     """The usual one; users may ask for the other."""
+    is_compressible: ClassVar[bool]
+    """Whether its bytes become fewer by gzip and the like."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         """`columns` names those of the flat shape, in order."""
@@ -40,6 +40,7 @@ class NdjsonWriter:
     media_type: ClassVar[str] = "application/x-ndjson"
     extension: ClassVar[str] = "ndjson"
     shape: ClassVar[Shape] = "record"
+    is_compressible: ClassVar[bool] = True
 
     def __init__(self, columns: Sequence[str]) -> None:
         del columns
@@ -63,6 +64,7 @@ class JsonWriter:
     media_type: ClassVar[str] = "application/json"
     extension: ClassVar[str] = "json"
     shape: ClassVar[Shape] = "record"
+    is_compressible: ClassVar[bool] = True
 
     def __init__(self, columns: Sequence[str]) -> None:
         del columns
@@ -83,47 +85,6 @@ class JsonWriter:
     def end(self) -> bytes:
         """The closing bracket."""
         return b"\n]\n"
-
-
-class CsvWriter:
-    """RFC 4180: a header, CRLF, quotes where needed. Lists and objects are cells of JSON."""
-
-    media_type: ClassVar[str] = "text/csv; charset=utf-8"
-    extension: ClassVar[str] = "csv"
-    shape: ClassVar[Shape] = "flat"
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-        self._buffer = io.StringIO(newline="")
-        self._writer = csv.writer(self._buffer, lineterminator="\r\n")
-
-    def start(self) -> bytes:
-        """The header."""
-        self._writer.writerow(self._columns)
-        return self._taken()
-
-    def rows(self, rows: Iterable[dict[str, Json]]) -> bytes:
-        """A line each."""
-        columns = self._columns
-        self._writer.writerows([[_cell(row.get(name)) for name in columns] for row in rows])
-        return self._taken()
-
-    def end(self) -> bytes:
-        """Nothing."""
-        return b""
-
-    def _taken(self) -> bytes:
-        text = self._buffer.getvalue()
-        self._buffer.seek(0)
-        self._buffer.truncate()
-        return text.encode("utf-8")
-
-
-def _cell(value: Json) -> str | int:
-    kind = value.__class__
-    if kind is str or kind is int:
-        return value  # type: ignore[no-any-return]
-    return "" if value is None else canonical(value).decode()
 
 
 FORMATS: dict[str, type[Writer]] = {

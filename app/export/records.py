@@ -7,6 +7,7 @@ from orjson import Fragment
 
 from app.canonical import Json, canonical, digest, parse
 from app.envelope import opened
+from app.export.plans import Section
 from app.fields import flatten
 from app.model import results_of, timestamp
 from app.record import Record, callback_ref
@@ -100,32 +101,75 @@ def result_record(result: Result) -> Record:
     }
 
 
-def flat_result(result: Result) -> Record:
-    """The flat shape: the fields of the data, then custom_data, input and our own."""
-    row: Record = dict(_section("", result.data))
-    row.update(_section("custom_data.", result.custom_data))
-    row.update(_section("input.", result.input))
-    row["_run_uid"] = result.run_uid
-    row["_result_id"] = result.result_id
-    row["_received_at"] = timestamp(result.received_ms)
-    return row
-
-
+RESULT_COLUMNS = (
+    "run_uid",
+    "result_id",
+    "source",
+    "callback_ref_uid",
+    "batch_uid",
+    "input",
+    "custom_data",
+    "received_at",
+    "data",
+)
+"""Of a table in the nested shape."""
 RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
 
 
-ERROR_COLUMNS = (
-    "error.label",
-    "error.message",
-    "error.scope",
-    "error.status_code",
-    "error.error_ref",
-    "error.params",
-    "error.retryable",
+def data_column(field: str) -> str:
+    """The column of a field of the data.
+
+    Fields that are called as other columns are have a backslash before them, which is unlike
+    any field: there it comes before a dot or another one (`app.fields.escaped`).
+    """
+    is_taken = field.startswith(("input.", "custom_data.")) or field in RESULT_OWN_COLUMNS
+    return f"\\{field}" if is_taken else field
+
+
+_CUSTOM_DATA = Section("custom_data", "custom_data.{}".format)
+_INPUT = Section("input", "input.{}".format)
+RESULT_SECTIONS = (Section("data", data_column), _CUSTOM_DATA, _INPUT)
+INPUT_SECTIONS = (_INPUT, _CUSTOM_DATA)
+"""What of a row opens up into columns, in their order."""
+
+
+def flat_result(result: Result) -> Record:
+    """The flat shape: the fields of the data, then custom_data, input and our own."""
+    values = (result.data, result.custom_data, result.input)
+    row = _opened(RESULT_SECTIONS, values)
+    row.update(zip(RESULT_OWN_COLUMNS, result_own(result), strict=True))
+    return row
+
+
+def result_own(result: Result) -> tuple[Json, ...]:
+    """The values of `RESULT_OWN_COLUMNS`."""
+    return result.run_uid, result.result_id, timestamp(result.received_ms)
+
+
+INPUT_COLUMNS = (
+    "run_uid",
+    "input_uid",
+    "input",
+    "custom_data",
+    "status",
+    "error",
+    "result_count",
+    "started_at",
+    "finished_at",
+)
+"""Of a table in the nested shape."""
+_ERROR_KEYS = (
+    "label",
+    "message",
+    "scope",
+    "status_code",
+    "error_ref",
+    "params",
+    "retryable",
 )
 INPUT_OWN_COLUMNS = (
     "_status",
-    *ERROR_COLUMNS,
+    *(f"error.{key}" for key in _ERROR_KEYS),
     "_result_count",
     "_input_uid",
     "_run_uid",
@@ -135,16 +179,34 @@ INPUT_OWN_COLUMNS = (
 
 
 def flat_input(record: Record) -> Record:
-    """The flat shape of an input record."""
-    row: Record = dict(_section("input.", record["input"]))
-    row.update(_section("custom_data.", record["custom_data"]))
+    """The flat shape of an input record; without the columns of an error if there was none."""
+    row = _opened(INPUT_SECTIONS, (record["input"], record["custom_data"]))
     row.update({f"error.{key}": value for key, value in (record["error"] or {}).items()})
     for name in ("status", "result_count", "input_uid", "run_uid", "started_at", "finished_at"):
         row[f"_{name}"] = record[name]
     return row
 
 
-def _section(prefix: str, value: Json) -> Iterator[tuple[str, Json]]:
-    if isinstance(value, dict):
-        return flatten(value, prefix)
-    return iter(()) if value is None else iter([(prefix + "value", value)])
+def input_own(record: Record) -> tuple[Json, ...]:
+    """The values of `INPUT_OWN_COLUMNS`."""
+    error = record["error"] or {}
+    return (
+        record["status"],
+        *[error.get(key) for key in _ERROR_KEYS],
+        record["result_count"],
+        record["input_uid"],
+        record["run_uid"],
+        record["started_at"],
+        record["finished_at"],
+    )
+
+
+def _opened(sections: Sequence[Section], values: Sequence[Json]) -> Record:
+    """The columns of these sections. What is no object is the column `value` of its section."""
+    row: Record = {}
+    for section, value in zip(sections, values, strict=True):
+        if isinstance(value, dict):
+            row.update({section.column(name): item for name, item in flatten(value)})
+        elif value is not None:
+            row[section.column("value")] = value
+    return row

@@ -6,11 +6,17 @@ the event loop goes on acknowledging callbacks meanwhile.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import TypeVar
 
-from app.export.formats import Shape, Writer
+from app.export.compression import Packer
+from app.export.formats import Writer
 from app.export.records import (
+    INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
+    INPUT_SECTIONS,
+    RESULT_COLUMNS,
     RESULT_OWN_COLUMNS,
+    RESULT_SECTIONS,
     Result,
     flat_input,
     flat_result,
@@ -18,6 +24,7 @@ from app.export.records import (
     results_in,
     results_on,
 )
+from app.export.table import Shape, TableWriter, input_lines, result_lines
 from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
@@ -41,6 +48,8 @@ PORTION_PAGES = 2
 """Of `/outputs`, each of up to 500 results."""
 
 _SNAPSHOT_TRIES = 20
+
+Row = TypeVar("Row")
 
 
 class OrderChangedError(StoreError):
@@ -141,18 +150,31 @@ async def results_file(
     writer: Writer,
     *,
     shape: Shape,
+    packer: Packer | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the results of `runs`, one after another.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
     """
-    make = flat_result if shape == "flat" else result_record
-    yield writer.start()
+    packer = packer or Packer()
+    write = _results_written(writer, shape)
+    yield packer.begin(writer.start())
     for run in runs:
         async for portion in results(reader, run, chosen, result_keys):
-            yield await asyncio.to_thread(_written, writer, make, portion)
+            yield await asyncio.to_thread(_packed, packer, write, portion)
         await _refuse_changed(reader, run)
-    yield writer.end()
+    yield packer.end(writer.end())
+
+
+def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
+    if shape == "flat" and isinstance(writer, TableWriter):
+        return result_lines(writer)
+    make = flat_result if shape == "flat" else result_record
+    return lambda portion: writer.rows(map(make, portion))
+
+
+def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: list[Row]) -> bytes:
+    return packer.add(write(portion))
 
 
 async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
@@ -161,40 +183,51 @@ async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
         raise OrderChangedError(run.run_uid)
 
 
-def _written(writer: Writer, make: Callable[[Result], Record], portion: list[Result]) -> bytes:
-    return writer.rows(map(make, portion))
-
-
 async def inputs_file(
-    reader: Reader, run: RunSnapshot, chosen: InputFilter, writer: Writer, *, shape: Shape
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: InputFilter,
+    writer: Writer,
+    *,
+    shape: Shape,
+    packer: Packer | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
-    yield writer.start()
+    packer = packer or Packer()
+    write = _inputs_written(writer, shape)
+    yield packer.begin(writer.start())
     after = b""
     while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
         records: list[Record] = [input_record(run.run_uid, view) for view in views]
-        if shape == "flat":
-            records = [flat_input(record) for record in records]
-        yield await asyncio.to_thread(writer.rows, records)
+        yield await asyncio.to_thread(_packed, packer, write, records)
         after = views[-1].order_key
     await _refuse_changed(reader, run)
-    yield writer.end()
+    yield packer.end(writer.end())
 
 
-def result_columns(fields: dict[str, list[str]]) -> list[str]:
+def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    if shape == "record":
+        return writer.rows
+    if isinstance(writer, TableWriter):
+        return input_lines(writer)
+    return lambda records: writer.rows(map(flat_input, records))
+
+
+def result_columns(fields: dict[str, list[str]], shape: Shape = "flat") -> Sequence[str]:
     """The columns of a table of results, from the field names by section."""
+    if shape == "record":
+        return RESULT_COLUMNS
     return [
-        *fields["data"],
-        *(f"custom_data.{name}" for name in fields["custom_data"]),
-        *(f"input.{name}" for name in fields["input"]),
+        *(section.column(name) for section in RESULT_SECTIONS for name in fields[section.name]),
         *RESULT_OWN_COLUMNS,
     ]
 
 
-def input_columns(fields: dict[str, list[str]]) -> list[str]:
+def input_columns(fields: dict[str, list[str]], shape: Shape = "flat") -> Sequence[str]:
     """The columns of a table of inputs: what was given first, to be given again."""
+    if shape == "record":
+        return INPUT_COLUMNS
     return [
-        *(f"input.{name}" for name in fields["input"]),
-        *(f"custom_data.{name}" for name in fields["custom_data"]),
+        *(section.column(name) for section in INPUT_SECTIONS for name in fields[section.name]),
         *INPUT_OWN_COLUMNS,
     ]

@@ -9,7 +9,7 @@ A callback may name no input, only its custom_data: it belongs to the first inpu
 from typing import Any
 
 from app.canonical import Json, canonical, digest, parse
-from app.fields import field_names, lookup_values
+from app.fields import field_names, lookup_values, plain
 from app.model import ENDED_INPUT_STATUSES, FAILED_INPUT_STATUSES, input_status
 from app.project.answers import InputTold
 from app.project.reading import Reading, input_key
@@ -57,6 +57,9 @@ class Inputs:
         if (section, names) not in self._shapes:
             self._shapes.add((section, names))
             self._changes.fields.update([(section, name) for name in names])
+            if section == "custom_data":  # searched by what `lookup_values` calls them
+                paths = [("custom_paths", plain(name)) for name in names if plain(name) != name]
+                self._changes.fields.update(paths)
 
     # ------------------------------------------------------------ by callbacks
 

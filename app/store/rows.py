@@ -211,7 +211,8 @@ class Changes:
     custom_values: list[tuple[str, str, int]] = field(default_factory=list)
     """(path, value, input number)."""
     fields: set[tuple[str, str]] = field(default_factory=set)
-    """(section, field name); the section is `data`, `custom_data` or `input`."""
+    """(section, field name); the section is `data`, `custom_data` or `input`, or `custom_paths`
+    for what look-ups call a field of custom_data, where that is not its name."""
     output_pages: list[OutputPage] = field(default_factory=list)
     edges_callbacks: dict[str, EdgesCallbackRow] = field(default_factory=dict)
     """By uid."""

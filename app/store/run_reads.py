@@ -101,7 +101,7 @@ class RunReads(Spelling):
         where.add(
             f"({self.position}(r.run_uid, ?) > 0 OR EXISTS (SELECT 1 FROM fields f"
             f" JOIN custom_values v ON {self.same_run.format('v', 'f')} AND v.path = f.name"
-            f" AND v.value = ? WHERE {of_run} AND f.section = 'custom_data'))",
+            f" AND v.value = ? WHERE {of_run} AND f.section IN ('custom_data', 'custom_paths')))",
             text,
             value,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.api.pages import SHAPES
+from app.api.downloads import SHAPES
 from tests.callbacks import new_run, sent
 from tests.collector_process import CollectorProcess
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.bench.flattening import flattening
 from tests.bench.load import require_programs
 from tests.bench.measures import LONG, Bench, Figure
 from tests.bench.measures import MEASURES as SQLITE_MEASURES
@@ -26,6 +27,7 @@ from tests.bench.servers import scratch
 
 MEASURES = {
     **SQLITE_MEASURES,
+    "flatten": flattening,
     "reconcile": reconciling,
     "notify": notifying,
     "pg-ack": postgres_acknowledging,
@@ -33,7 +35,7 @@ MEASURES = {
     "pg-outage": outage,
     "pg-copy": copying,
 }
-WITHOUT_WRK = {"notify"}
+WITHOUT_WRK = {"flatten", "notify"}
 
 
 def main() -> int:

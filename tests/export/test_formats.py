@@ -16,8 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.api.pages import download
-from app.export.formats import FORMATS, CsvWriter, JsonWriter, NdjsonWriter
+from app.api.downloads import Download
+from app.export.compression import COMPRESSIONS, Packer
+from app.export.csv_writer import CsvOptions
+from app.export.formats import FORMATS, JsonWriter, NdjsonWriter
 from tests.collector_process import free_port
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -49,11 +51,6 @@ def test_rows_come_back_however_they_were_portioned(
                 assert json.loads(cell) == value
 
 
-def test_csv_lines_end_as_the_standard_says() -> None:
-    writer = CsvWriter(["a"])
-    assert writer.start() + writer.rows([{"a": "x"}]) == b"a\r\nx\r\n"
-
-
 def test_a_file_that_broke_off_is_no_json() -> None:
     writer = JsonWriter([])
     with pytest.raises(ValueError, match="Expecting"):
@@ -62,16 +59,26 @@ def test_a_file_that_broke_off_is_no_json() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_stream_that_breaks_breaks_the_connection() -> None:
+@pytest.mark.parametrize("name", [None, *COMPRESSIONS])
+@pytest.mark.parametrize("is_coded", [False, True])
+async def test_a_stream_that_breaks_breaks_the_connection(name: str | None, is_coded: bool) -> None:
     """Neither end marker nor final chunk: no client takes it for whole."""
+    compression = COMPRESSIONS[name] if name else None
+    asked = Download(
+        format=JsonWriter,
+        shape="record",
+        csv=CsvOptions(),
+        compression=None if is_coded else compression,
+        coding=compression if is_coded else None,
+    )
 
-    async def breaking() -> AsyncIterator[bytes]:
-        yield b"[\n{}"
+    async def breaking(packer: Packer) -> AsyncIterator[bytes]:
+        yield packer.begin(b"[\n{}")
         raise OSError("the disk is gone")
 
     async def endpoint(request: Request) -> Response:
         del request
-        return download(breaking(), JsonWriter, "x")
+        return asked.answer(breaking(asked.packer()), "x")
 
     port = free_port()
     app = Starlette(routes=[Route("/", endpoint)])

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.canonical import canonical
-from app.export.formats import CsvWriter, NdjsonWriter
+from app.export.csv_writer import CsvWriter
+from app.export.formats import NdjsonWriter
 from app.export.stream import (
     input_columns,
     inputs_file,

@@ -70,7 +70,8 @@ class PostgresReader(Reader):
         )
         sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
         for section, name in rows:
-            sections[section].append(name.decode())
+            if section in sections:
+                sections[section].append(name.decode())
         return sections
 
     async def _bodies(self, run_uid: str, seqs: Sequence[int]) -> dict[int, bytes]:

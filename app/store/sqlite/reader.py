@@ -96,7 +96,8 @@ class SqliteReader(Reader):
         )
         sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
         for section, name in rows:
-            sections[section].append(name)
+            if section in sections:
+                sections[section].append(name)
         return sections
 
     async def _bodies(self, run_uid: str, seqs: Sequence[int]) -> dict[int, bytes]:

@@ -1,0 +1,163 @@
+"""Downloads: what is asked of a file, read from the query and from what the reader accepts."""
+
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.api.parameters import Parameters
+from app.api.problems import bad_parameter
+from app.export.compression import COMPRESSIONS, Compression, Packer
+from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter
+from app.export.formats import FORMATS, Writer
+from app.export.table import Shape
+
+SHAPES: tuple[Shape, ...] = ("flat", "record")
+CSV_PARAMETERS = ("bom", "separator", "guard")
+PARAMETERS = ("format", "shape", *CSV_PARAMETERS, "compression")
+"""What every download takes."""
+
+_NAME_LENGTH_MAX = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a file is to be like."""
+
+    format: type[Writer]
+    shape: Shape
+    csv: CsvOptions
+    compression: Compression | None
+    """Of the file itself, as asked for."""
+    coding: Compression | None
+    """Of its way through HTTP alone; never both."""
+
+    def writer(self, columns: Sequence[str]) -> Writer:
+        """Writes rows with these columns."""
+        if self.format is CsvWriter:
+            return CsvWriter(columns, self.csv)
+        return self.format(columns)
+
+    def packer(self) -> Packer:
+        """Compresses what the writer wrote."""
+        return Packer(self.compression or self.coding)
+
+    def answer(self, content: AsyncIterator[bytes], *names: str | None) -> Response:
+        """The file, streamed; its name is made of those `names` that are known.
+
+        If the content breaks off, so does the connection: never a whole file.
+        """
+        extension = self.format.extension
+        media_type = self.format.media_type
+        headers = {"X-Content-Type-Options": "nosniff"}
+        if self.compression is not None:
+            extension += f".{self.compression.extension}"
+            media_type = self.compression.media_type
+        elif self.format.is_compressible:
+            headers["Vary"] = "Accept-Encoding"
+        if self.coding is not None:
+            headers["Content-Encoding"] = self.coding.name
+        headers["Content-Disposition"] = disposition(names, extension)
+        return StreamingResponse(content, media_type=media_type, headers=headers)
+
+
+def chosen_download(request: Request, parameters: Parameters) -> Download | None:
+    """The file that is asked for; None if a page is. Raises a 400 for what does not go together.
+
+    `?format=` counts before the Accept header, of which only formats named outright count.
+    """
+    chosen = _chosen_format(request, parameters)
+    csv = _csv_options(parameters, is_csv=chosen is CsvWriter)
+    name = parameters.choice("compression", tuple(COMPRESSIONS))
+    if name is not None and (chosen is None or not chosen.is_compressible):
+        formats = ", ".join(name for name, writer in FORMATS.items() if writer.is_compressible)
+        raise bad_parameter("compression", f"is for downloads alone, with format one of {formats}")
+    if chosen is None:
+        return None
+    shape = parameters.choice("shape", SHAPES)
+    accepted = request.headers.getlist("accept-encoding")
+    return Download(
+        format=chosen,
+        shape=next((known for known in SHAPES if known == shape), chosen.shape),
+        csv=csv,
+        compression=COMPRESSIONS[name] if name else None,
+        coding=None if name or not chosen.is_compressible else accepted_coding(", ".join(accepted)),
+    )
+
+
+def _chosen_format(request: Request, parameters: Parameters) -> type[Writer] | None:
+    name = parameters.choice("format", list(FORMATS))
+    if name is not None:
+        return FORMATS[name]
+    accepted = [
+        part.partition(";")[0].strip() for part in request.headers.get("accept", "").split(",")
+    ]
+    for media_type in accepted:
+        for writer in FORMATS.values():
+            named = writer.media_type.partition(";")[0]
+            if media_type == named and media_type != "application/json":
+                return writer
+    return None
+
+
+def _csv_options(parameters: Parameters, *, is_csv: bool) -> CsvOptions:
+    for name in CSV_PARAMETERS:
+        if parameters.text(name) is not None and not is_csv:
+            raise bad_parameter(name, "is for CSV alone; ask for format=csv")
+    return CsvOptions(
+        has_bom=parameters.flag("bom"),
+        separator=SEPARATORS[parameters.choice("separator", tuple(SEPARATORS)) or "comma"],
+        is_guarded=parameters.flag("guard"),
+    )
+
+
+def accepted_coding(accepted: str) -> Compression | None:
+    """How a file is to be compressed for a reader with this Accept-Encoding.
+
+    Of codings that it likes as much, zstd comes before gzip; None if it likes none better than
+    the file as it is, or says nothing.
+    """
+    weights: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        coding, _, parameter = part.partition(";")
+        weights[coding.strip()] = _weight(parameter)
+    any_weight = weights.get("*", 0.0)
+    best, best_weight = None, 0.0
+    for coding in ("zstd", "gzip"):
+        weight = weights.get(coding, any_weight)
+        if weight > best_weight:
+            best, best_weight = COMPRESSIONS[coding], weight
+    return best if best_weight >= weights.get("identity", 0.0) else None
+
+
+def _weight(parameter: str) -> float:
+    found = re.fullmatch(r"\s*q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*", parameter)
+    if found is not None:
+        return float(found[1])
+    return 0.0 if parameter.strip() else 1.0  # what is not understood is not relied on
+
+
+def disposition(names: Sequence[str | None], extension: str) -> str:
+    """Content-Disposition of a file that is named after `names`, without those of None.
+
+    `filename` is for old readers, in ASCII; `filename*` keeps other letters (RFC 6266). What
+    means something to a file system or a shell is a dash in both.
+    """
+    latin, full = (
+        "-".join(filter(None, map(spelled, filter(None, names)))) + f".{extension}"
+        for spelled in (_ascii_name, _safe_name)
+    )
+    return f"attachment; filename=\"{latin}\"; filename*=UTF-8''{quote(full, safe='')}"
+
+
+def _safe_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:_NAME_LENGTH_MAX]
+
+
+def _ascii_name(name: str) -> str:
+    letters = [c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c)]
+    return _safe_name("".join(letters).encode("ascii", "replace").decode())

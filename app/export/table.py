@@ -1,0 +1,70 @@
+"""Tables: formats whose rows have a cell for each column, and how rows get to their cells."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from app.canonical import Json
+from app.export.plans import Plans
+from app.export.records import (
+    INPUT_OWN_COLUMNS,
+    INPUT_SECTIONS,
+    RESULT_OWN_COLUMNS,
+    RESULT_SECTIONS,
+    Result,
+    input_own,
+    result_own,
+)
+from app.record import Record
+
+Shape = Literal["record", "flat"]
+Cell = TypeVar("Cell")
+
+
+class TableWriter(ABC, Generic[Cell]):
+    """A format of `app.export.formats` whose rows have a cell for each column."""
+
+    media_type: ClassVar[str]
+    extension: ClassVar[str]
+    shape: ClassVar[Shape]
+    is_compressible: ClassVar[bool]
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = columns
+
+    @abstractmethod
+    def start(self) -> bytes:
+        """What comes before the first row."""
+
+    @abstractmethod
+    def as_cells(self, values: Sequence[Json]) -> Sequence[Cell]:
+        """As many cells as there are values, whichever columns they are of."""
+
+    @abstractmethod
+    def lines(self, lines: Iterable[Sequence[Cell]]) -> bytes:
+        """Some rows, as cells in the order of the columns."""
+
+    def rows(self, rows: Iterable[Record]) -> bytes:
+        """Some rows by the names of their columns; the rest of them is left out."""
+        return self.lines([self.as_cells([row.get(name) for name in self.columns]) for row in rows])
+
+    @abstractmethod
+    def end(self) -> bytes:
+        """What makes the file whole; never written if the rows broke off."""
+
+
+def result_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Result]], bytes]:
+    """Writes results in their flat shape: as `writer.rows` would of `flat_result`."""
+    cells = Plans(writer.columns, RESULT_SECTIONS, RESULT_OWN_COLUMNS, writer.as_cells).cells
+    return lambda results: writer.lines(
+        cells((result.data, result.custom_data, result.input), result_own(result))
+        for result in results
+    )
+
+
+def input_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in their flat shape: as `writer.rows` would of `flat_input`."""
+    cells = Plans(writer.columns, INPUT_SECTIONS, INPUT_OWN_COLUMNS, writer.as_cells).cells
+    return lambda records: writer.lines(
+        cells((record["input"], record["custom_data"]), input_own(record)) for record in records
+    )

@@ -1,0 +1,272 @@
+"""What may be asked of a download: options of CSV, compression, names."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import httpx2
+import pytest
+
+from app.api.downloads import accepted_coding, disposition
+from tests.callbacks import callback, encoded, new_run
+from tests.collector_process import CollectorProcess
+from tests.export.test_compression import unpacked
+
+ACTION = "linkedin-extract-people"
+FORMULA = '=HYPERLINK("https://evil.example")'
+CODINGS = ("gzip", "zstd")
+
+
+@pytest.fixture(scope="module")
+def run(shared_collector: CollectorProcess) -> str:
+    """A run of two inputs, with every nasty name and value."""
+    uid = new_run()
+    data = {
+        "a.b": "dotted",
+        "a": {"b": "nested"},
+        "input": {"linkedin_profile_url": "of the data"},
+        "_run_uid": "not ours",
+        "formula": FORMULA,
+        "delta": -5,
+        "big": 10**30,
+        "list": [{"x": 1}],
+        "none": None,
+    }
+    for row in ("row-1", "row-2"):
+        body = callback(f"{uid}-{row}", run=uid, row=row, results=(data, {"name": "日本"}))
+        body["run"]["action_name"] = ACTION
+        body["custom_data"] |= {
+            "crm.id": f"{uid}-{row}",
+            "crm": {"id": 7},
+            "only.dotted": f"line {row} of {uid}",
+        }
+        assert shared_collector.send(encoded(body)).status_code == 200
+    shared_collector.wait_until_projected()
+    return uid
+
+
+def fetched(collector: CollectorProcess, path: str, coding: str | None = None) -> httpx2.Response:
+    headers = {"Accept-Encoding": coding or "identity"}
+    return collector.http.get(f"/api/v1/{path}", headers=headers)
+
+
+def as_sent(collector: CollectorProcess, path: str, coding: str) -> tuple[httpx2.Response, bytes]:
+    """The answer, and its body as it travelled."""
+    url, headers = f"/api/v1/{path}", {"Accept-Encoding": coding}
+    with collector.http.stream("GET", url, headers=headers) as answer:
+        return answer, b"".join(answer.iter_raw())
+
+
+def table(text: str, separator: str = ",") -> list[dict[str, Any]]:
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
+
+
+def paths(run: str) -> Sequence[str]:
+    return (f"runs/{run}/results", f"results?run_uid={run}", f"runs/{run}/inputs")
+
+
+def asked(path: str, query: str) -> str:
+    return f"{path}{'&' if '?' in path else '?'}{query}"
+
+
+def test_names_that_would_collide_keep_their_values(
+    shared_collector: CollectorProcess, run: str
+) -> None:
+    rows = table(fetched(shared_collector, f"runs/{run}/results?format=csv").text)
+    first = rows[0]
+    assert first["a\\.b"] == "dotted"
+    assert first["a.b"] == "nested"
+    assert first["\\input.linkedin_profile_url"] == "of the data"
+    assert first["input.linkedin_profile_url"].startswith("https://")
+    assert (first["\\_run_uid"], first["_run_uid"]) == ("not ours", run)
+    assert (first["custom_data.crm.id"], first["custom_data.crm\\.id"][:36]) == ("7", run)
+    (flat, *_) = shared_collector.pages(f"runs/{run}/results", shape="flat")
+    assert first.keys() >= flat.keys()
+    assert {name for name, cell in first.items() if cell} <= flat.keys()
+
+
+def test_custom_data_is_looked_up_by_its_names_as_they_are(
+    shared_collector: CollectorProcess, run: str
+) -> None:
+    value = f"{run}-row-2"
+    found = shared_collector.pages(f"runs/{run}/results", **{"custom_data.crm.id": value})
+    assert {row["custom_data"]["row_id"] for row in found} == {"row-2"}
+    for text in (value, f"line row-2 of {run}"):  # of a name with a like, and of one without
+        assert [row["run_uid"] for row in shared_collector.pages("runs", q=text)] == [run]
+
+
+def test_csv_as_spreadsheets_want_it(shared_collector: CollectorProcess, run: str) -> None:
+    for path in paths(run):
+        plain = fetched(shared_collector, asked(path, "format=csv"))
+        options = "format=csv&bom=true&separator=semicolon&guard=true"
+        answer = fetched(shared_collector, asked(path, options))
+        assert answer.content.startswith(b"\xef\xbb\xbf")
+        rows = table(answer.content.decode("utf-8-sig"), ";")
+        harmless = [{name: cell.removeprefix("'") for name, cell in row.items()} for row in rows]
+        assert harmless == table(plain.text)
+        tabbed = fetched(shared_collector, asked(path, "format=csv&separator=tab&bom=false"))
+        assert table(tabbed.text, "\t") == table(plain.text)
+    guarded = fetched(shared_collector, f"runs/{run}/results?format=csv&guard=true")
+    assert (table(guarded.text)[0]["formula"], table(guarded.text)[0]["delta"]) == (
+        f"'{FORMULA}",
+        "-5",
+    )
+
+
+@pytest.mark.parametrize("shape", ["flat", "record"])
+def test_csv_has_cells_in_either_shape(
+    shared_collector: CollectorProcess, run: str, shape: str
+) -> None:
+    for path in paths(run):
+        answer = fetched(shared_collector, asked(path, f"format=csv&shape={shape}"))
+        rows = table(answer.text)
+        pages = shared_collector.get(
+            path.partition("?")[0],
+            shape=shape,
+            **({"run_uid": run} if path.startswith("results") else {}),
+        )["data"]
+        assert len(rows) == len(pages)
+        for row, page in zip(rows, pages, strict=True):
+            assert {name for name, cell in row.items() if cell} == {
+                name for name, value in page.items() if value is not None
+            }
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("format=json&bom=true", "bom"),
+        ("format=ndjson&separator=tab", "separator"),
+        ("guard=false", "guard"),
+        ("compression=gzip", "compression"),
+        ("format=csv&separator=pipe", "separator"),
+        ("format=csv&bom=1", "bom"),
+        ("format=csv&compression=brotli", "compression"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_name(
+    shared_collector: CollectorProcess, run: str, query: str, names: str
+) -> None:
+    for path in paths(run):
+        answer = fetched(shared_collector, asked(path, query))
+        assert answer.status_code == 400
+        assert answer.json()["parameter"] == names
+
+
+@pytest.mark.parametrize("name", CODINGS)
+@pytest.mark.parametrize("form", ["csv", "json", "ndjson"])
+def test_a_compressed_file_is_the_same_file_made_smaller(
+    shared_collector: CollectorProcess, run: str, form: str, name: str
+) -> None:
+    extension = {"gzip": "gz", "zstd": "zst"}[name]
+    for path in paths(run):
+        plain = fetched(shared_collector, asked(path, f"format={form}")).content
+        url = asked(path, f"format={form}&compression={name}")
+        answer, file = as_sent(shared_collector, url, "zstd, gzip")
+        assert answer.headers["content-type"] == f"application/{name}"
+        assert "content-encoding" not in answer.headers
+        assert f'.{form}.{extension}"' in answer.headers["content-disposition"]
+        assert unpacked(name, file) == plain
+        assert as_sent(shared_collector, url, "identity")[1] == file
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_a_file_travels_compressed_if_its_reader_likes_it(
+    shared_collector: CollectorProcess, run: str, name: str
+) -> None:
+    for path in paths(run):
+        for form in ("csv", "json", "ndjson"):
+            url = asked(path, f"format={form}")
+            plain = fetched(shared_collector, url)
+            assert "content-encoding" not in plain.headers
+            answer, body = as_sent(shared_collector, url, f"{name}, br")
+            assert answer.headers["content-encoding"] == name
+            assert answer.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+            assert unpacked(name, body) == plain.content
+            for header in ("content-type", "content-disposition"):
+                assert answer.headers[header] == plain.headers[header]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "name"),
+    [
+        ("", None),
+        ("identity", None),
+        ("br, deflate", None),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip", "gzip"),
+        ("GZIP;q=0.5", "gzip"),
+        ("gzip;q=1, zstd;q=0.5", "gzip"),
+        ("zstd;q=0, gzip", "gzip"),
+        ("zstd;q=0", None),
+        ("*", "zstd"),
+        ("*;q=0", None),
+        ("*, zstd;q=0", "gzip"),
+        ("identity, gzip;q=0.2", None),
+        ("identity;q=0.1, gzip;q=0.2", "gzip"),
+        ("gzip;q=high", None),
+        ("gzip;q=2", None),
+    ],
+)
+def test_the_coding_is_what_the_reader_likes_best(accepted: str, name: str | None) -> None:
+    coding = accepted_coding(accepted)
+    assert (coding.name if coding else None) == name
+
+
+def test_files_have_telling_names(shared_collector: CollectorProcess, run: str) -> None:
+    today = datetime.now(UTC).date()
+    names = [file_name(fetched(shared_collector, asked(p, "format=csv"))) for p in paths(run)]
+    assert names[0] == f"results-{ACTION}-{run}.csv"
+    assert names[1] in {f"results-merged-{day}.csv" for day in (today, datetime.now(UTC).date())}
+    assert names[2] == f"inputs-{ACTION}-{run}.csv"
+
+
+def file_name(answer: httpx2.Response) -> str:
+    found = re.fullmatch(
+        r"attachment; filename=\"([\w.-]+)\"; filename\*=UTF-8''([\w.-]+)",
+        answer.headers["content-disposition"],
+        re.ASCII,
+    )
+    assert found is not None
+    assert found[1] == found[2]
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "latin", "full"),
+    [
+        ('a"b/../c\\d', "a-b-..-c-d", "a-b-..-c-d"),
+        ("../../etc/passwd", "etc-passwd", "etc-passwd"),
+        ("Zoë & Söhne", "Zoe-Sohne", "Zoë-Söhne"),
+        ("日本", None, "日本"),
+        ("a\r\nSet-Cookie: b", "a-Set-Cookie-b", "a-Set-Cookie-b"),
+        ("a\u202excod.exe", "a-xcod.exe", "a-xcod.exe"),
+        ("x" * 500, "x" * 80, "x" * 80),
+        ("℀", "a-c", None),
+        ("...", None, None),
+        (None, None, None),
+    ],
+)
+def test_names_are_made_safe(name: str | None, latin: str | None, full: str | None) -> None:
+    header = disposition(("results", name, "run-1"), "csv")
+    assert header.isascii()
+    assert header.isprintable()
+    found = re.fullmatch(r"attachment; filename=\"(.*)\"; filename\*=UTF-8''(\S*)", header)
+    assert found is not None
+    due = ["-".join(filter(None, ("results", part, "run-1"))) + ".csv" for part in (latin, full)]
+    assert [found[1], unquote(found[2])] == due
+
+
+def test_the_document_names_what_downloads_take(shared_collector: CollectorProcess) -> None:
+    document = shared_collector.http.get("/openapi.json").json()
+    for path in ("runs/{run_uid}/results", "results", "runs/{run_uid}/inputs"):
+        read = document["paths"][f"/api/v1/{path}"]["get"]
+        found = {parameter["name"]: parameter for parameter in read["parameters"]}
+        assert found["separator"]["schema"]["enum"] == ["comma", "semicolon", "tab"]
+        assert found["compression"]["schema"]["enum"] == list(CODINGS)
+        assert found.keys() >= {"bom", "guard"}
+        assert "application/gzip" in read["responses"]["200"]["content"]
