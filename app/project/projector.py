@@ -135,10 +135,10 @@ class Projector:
         self._recount_if_due(merge, must_recount=must_recount)
         self._forget_known_fields(merge.changes)
         if is_news:
-            merge.changes.events = partial(self._raised, merge.changes, before)
+            merge.changes.events = partial(self._raised, before)
         return merge.changes
 
-    def _raised(self, changes: Changes, before: Standing) -> list[Event]:
+    def _raised(self, before: Standing, changes: Changes) -> list[Event]:
         return raised(
             changes,
             before,
