@@ -47,6 +47,7 @@ class LocalQueue:
 
     def __init__(self) -> None:
         self._due: dict[str, Due] = {}
+        self._taken: set[str] = set()
 
     async def ask(self, due: Mapping[str, int], *, is_forced: bool = False) -> None:
         """Have runs taken at these times, or before."""
@@ -69,6 +70,7 @@ class LocalQueue:
         claimed = [uid for _, uid in sorted(waiting)[:limit]]
         for uid in claimed:
             self._due[uid] = self._due[uid]._replace(due_ms=None)
+        self._taken.update(claimed)
         return claimed
 
     async def renew(self, run_uid: str) -> bool:
@@ -78,6 +80,7 @@ class LocalQueue:
 
     async def settle(self, run_uid: str, due_ms: int | None, problem: str | None) -> None:
         """Give a run back."""
+        self._taken.discard(run_uid)
         known = self._due.get(run_uid, Due(None, 0, None))
         if due_ms is None and known.due_ms is None and problem is None:
             self._due.pop(run_uid, None)
@@ -87,5 +90,6 @@ class LocalQueue:
         self._due[run_uid] = Due(min(times, default=None), failures, problem)
 
     async def state(self, run_uid: str) -> Due | None:
-        """Where a run stands."""
-        return self._due.get(run_uid)
+        """Where a run stands; also one that was asked for anew while it is taken is taken."""
+        known = self._due.get(run_uid)
+        return known._replace(due_ms=None) if known and run_uid in self._taken else known

@@ -75,6 +75,9 @@ def test_what_is_asked_for_during_a_pass_is_done_after_it(kind: str) -> None:
         await queue.ask({"a": now_ms() - 1})
         assert await queue.claim(1) == ["a"]
         await queue.ask({"a": now_ms() - 1})
+        due = await queue.state("a")
+        assert due is not None
+        assert due.due_ms is None  # it is taken, whatever was asked for meanwhile
         await queue.settle("a", now_ms() + 60_000, None)
         assert await queue.claim(1) == ["a"]
 

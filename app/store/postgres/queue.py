@@ -73,7 +73,9 @@ class PostgresQueue:
     async def state(self, run_uid: str) -> Due | None:
         """Where a run stands; None if nobody asked for it."""
         rows = await self._fetch(
-            "SELECT due_ms, failures, problem FROM reconciliations WHERE run_uid = $1", run_uid
+            "SELECT CASE WHEN leased_until > now() THEN NULL ELSE due_ms END, failures, problem"
+            " FROM reconciliations WHERE run_uid = $1",
+            run_uid,
         )
         return Due(*rows[0]) if rows else None
 
