@@ -1,5 +1,6 @@
 """A real collector in a process of its own, as the tests drive it."""
 
+import itertools
 import os
 import signal
 import socket
@@ -124,7 +125,25 @@ class CollectorProcess:
         return self.process.wait(timeout=30)
 
 
+_PORTS_OF_A_WORKER = 1_000
+_ports_tried = itertools.count(os.getpid() % _PORTS_OF_A_WORKER)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that no other test worker gives out.
+
+    Were it any free port, another worker could be given the same one before the server that it is
+    for listens, and two tests would talk to one server."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lowest = 12_000 + worker % 15 * _PORTS_OF_A_WORKER
+    for _ in range(_PORTS_OF_A_WORKER):
+        port = lowest + next(_ports_tried) % _PORTS_OF_A_WORKER
+        with socket.socket() as probe:
+            # As servers bind: what is only in TIME_WAIT is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no port from {lowest} on is free")
