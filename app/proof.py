@@ -162,6 +162,22 @@ def losses(told: Told | None, results: int) -> Losses:
     return Losses(told.from_outputs + told.replayed, told.unheard)
 
 
+def are_said_to_be_delivered(told: Told, lost: Losses) -> bool:
+    """Whether something is lost of which Edges records no failure.
+
+    Which results a callback carried is not recorded, so beside failed callbacks that is known
+    only once all of these came again, and results were missing all the same.
+    """
+    listed = [walk for _, walk in told.walks_of(Source.CALLBACKS) if walk.is_complete]
+    if not listed:
+        return False
+    if not told.failed_callbacks:
+        return bool(lost.results or lost.inputs)
+    is_whole = any(not walk.is_cut for walk in listed)
+    have_come = len(told.came_again) >= told.failed_callbacks
+    return is_whole and have_come and told.from_outputs > 0
+
+
 def proof(told: Told | None, statuses: Sequence[str] | set[str], results: int) -> Proof:
     """What is proven of a run of which callbacks showed `statuses` and `results` are stored."""
     last = told.last if told else None

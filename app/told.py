@@ -91,6 +91,8 @@ class Told(msgspec.Struct, omit_defaults=True):
     """The original of each callback record that is, or was, to be sent again, itself included."""
     replayed: int = 0
     """Results that came by callbacks sent again because they were asked for."""
+    came_again: list[str] = msgspec.field(default_factory=list)
+    """The originals of which something came after it was asked for again; each once, sorted."""
     failed_callbacks: int = 0
     """Original callbacks that Edges records as failed."""
     failures: dict[str, int] = msgspec.field(default_factory=dict)
@@ -119,6 +121,12 @@ class Told(msgspec.Struct, omit_defaults=True):
     def add_act(self, act: Act) -> None:
         """Take in an act; the same one again adds nothing."""
         self.acts = sorted({*self.acts, act})
+
+    def note_arrival(self, key: str) -> None:
+        """Take in that a callback came with this id; it matters if it was asked for again."""
+        original = self.replays.get(key)
+        if original is not None and original not in self.came_again:
+            self.came_again = sorted([*self.came_again, original])
 
     @property
     def last(self) -> Reading | None:

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from app.api.pages import answer, page
 from app.api.parameters import Parameters
 from app.api.resources import Resources, resources_of, run_of
-from app.model import Completeness, Source
-from app.proof import generations
+from app.model import Completeness
+from app.proof import Losses, are_said_to_be_delivered, generations
 from app.record import Record, run_record, time_of
 from app.store import cursor
 from app.store.rows import EdgesCallbackRow
@@ -69,7 +69,8 @@ async def get_run(request: Request) -> Response:
     reader = resources_of(request).reader
     record["reconciliation"] = await _reconciliation(resources_of(request), run)
     if run.told is not None:
-        record["losses"]["are_said_to_be_delivered"] = _is_said_to_be_delivered(run)
+        lost = Losses(run.lost_results, run.lost_inputs)
+        record["losses"]["are_said_to_be_delivered"] = are_said_to_be_delivered(run.told, lost)
     if run.told is not None and (run.missing is not None or run.told.failed_callbacks):
         failed = await reader.edges_callbacks(run.run_uid, failed_only=True, limit=DETAILS_MAX)
         records = [_edges_callback(row) for row in failed]
@@ -112,14 +113,6 @@ def _counting(run: RunView) -> str | None:
     if run.told is None or len(generations(run.told)) < 2:
         return None
     return "reset" if run.told.is_reset else "cumulative"
-
-
-def _is_said_to_be_delivered(run: RunView) -> bool:
-    """Whether Edges records no failure at all of callbacks, although some never came."""
-    if run.told is None or not (run.lost_results or run.lost_inputs):
-        return False
-    listed = [walk for _, walk in run.told.walks_of(Source.CALLBACKS)]
-    return any(walk.is_complete for walk in listed) and not run.told.failed_callbacks
 
 
 def _edges_callback(row: EdgesCallbackRow) -> Record:

@@ -88,7 +88,7 @@ class Losses(BaseModel):
     causes: Annotated[list[Cause] | None, Field(description="Of one run.")] = None
     are_said_to_be_delivered: Annotated[
         bool | None,
-        Field(description="Of one run: Edges records no failure of what never came."),
+        Field(description="Of one run: Edges records no failure of some that never came."),
     ] = None
 
 

@@ -67,6 +67,8 @@ class Merge:
         self._new.add(row.seq)
         self._uncounted.add(row.seq)
         self.changes.new_callbacks.append(row)
+        if self.changes.run.told is not None:
+            self.changes.run.told.note_arrival(row.key)
         self._see_run(reading, row)
         for names in reading.fields:
             self.inputs.see_fields("data", names)

@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 from app.canonical import canonical
 from app.event import Event, EventType, event
 from app.model import TERMINAL_STATUSES, Completeness, Source, timestamp
-from app.proof import Losses, ending, generations, losses, proof, proving_walk
+from app.proof import (
+    Losses,
+    are_said_to_be_delivered,
+    ending,
+    generations,
+    losses,
+    proof,
+    proving_walk,
+)
 from app.record import Record, callback_ref, input_record, input_uid, run_record
 from app.store.derived import run_values
 from app.store.rows import Changes, InputRow, RunRow
@@ -16,7 +24,7 @@ from app.told import Told
 INPUT_CHARACTERS_MAX = 64 * 1024
 """Of an input with its custom_data, as JSON: a longer one is left out of its event."""
 
-SAID_TO_BE_DELIVERED = "Edges says that all callbacks were delivered"
+SAID_TO_BE_DELIVERED = "Edges says that these callbacks were delivered"
 NOT_KNOWN = "not known: Edges lists no callback that failed"
 
 _ENDS = {
@@ -83,11 +91,10 @@ def _causes(told: Told, lost: Losses) -> frozenset[str]:
     """Of a run that is judged: only then it is known how much was lost."""
     if not (lost.results or lost.inputs):
         return frozenset()
-    if told.failures:
-        return frozenset(told.failures)
-    if any(walk.is_complete for _, walk in told.walks_of(Source.CALLBACKS)):
-        return frozenset({SAID_TO_BE_DELIVERED})
-    return frozenset({NOT_KNOWN})
+    found = set(told.failures)
+    if are_said_to_be_delivered(told, lost):
+        found.add(SAID_TO_BE_DELIVERED)
+    return frozenset(found or {NOT_KNOWN})
 
 
 def raised(

@@ -142,6 +142,8 @@ class Telling:
         changed = self._changes.changed_callbacks
         rows = [*new, *(changed.get(row.seq, row) for row in stored if row.seq not in seqs)]
         self._told.replayed += sum(row.results for row in rows if row.lost_to is None)
+        for row in rows:
+            self._told.note_arrival(row.key)
 
 
 def _is_lost(row: EdgesCallbackRow) -> bool:

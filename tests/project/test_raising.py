@@ -404,3 +404,31 @@ def test_a_conflict_is_told() -> None:
         told = world.told(came("c0", 0, {"id": 1}), came("c0", 0, {"id": 2}), came("c0", 0))
         assert types(told) == ["run.started", "callback.conflict", "callback.conflict"]
         assert json.loads(told[1].data)["callback_ref_uid"] == "c0"
+
+
+@pytest.mark.parametrize("comes_last", ["callback", "outputs"])
+def test_what_failed_and_what_is_said_to_be_delivered_are_two_causes(comes_last: str) -> None:
+    def replayed(value: Any, at_ms: int) -> Arrival:
+        key = f"replay-{at_ms}"
+        return answer(key, Source.ACT, value, at_ms, act="replay", callback_uid="callback-1")
+
+    with Opened("sqlite", **WITH_KEY) as world:
+        world.told(
+            came("c0", 0, {"id": 1}),
+            run_is("SUCCEEDED", 3, AT_MS),
+            inputs_are("SUCCEEDED", "SUCCEEDED", at_ms=AT_MS + 1),
+            callbacks_are(200, 503, at_ms=AT_MS + 2),
+            replayed(None, AT_MS + 3),
+            replayed({"uid": "again", "parent_uid": "callback-1"}, AT_MS + 4),
+        )
+        rest: list[bytes | Arrival] = [
+            came("again", 1, {"id": 2}),
+            outputs_are({"id": 1}, {"id": 2}, {"id": 3}, at_ms=AT_MS + 5),
+        ]
+        told = world.told(*(rest if comes_last == "outputs" else rest[::-1]))
+        causes = [json.loads(one.data)["cause"] for one in told if one.type == "callbacks.lost"]
+        assert causes == [SAID_TO_BE_DELIVERED, "refused with HTTP status 503"] or (
+            # Before the one that failed came again, nothing could be said of others.
+            comes_last == "callback"
+            and causes == ["refused with HTTP status 503", SAID_TO_BE_DELIVERED]
+        )
