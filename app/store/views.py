@@ -62,6 +62,9 @@ class RunSnapshot(NamedTuple):
     """`PLACED` or `UNPLACED` or both: which kinds of inputs it has."""
     counted_pages: tuple[CountedPage, ...] = ()
     """In the order of `/outputs`."""
+    action_name: str | None = None
+    results: int = 0
+    """About how many it has, filters aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,14 @@ class RunView:
         stretches = [PLACED] if self.order_no else []
         if self.told is None or not self.order_no or self.told.inputs < self.inputs:
             stretches.append(UNPLACED)
-        return RunSnapshot(self.run_uid, self.next_seq, self.order_no, tuple(stretches))
+        return RunSnapshot(
+            self.run_uid,
+            self.next_seq,
+            self.order_no,
+            tuple(stretches),
+            action_name=self.action_name,
+            results=self.results,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,17 @@ class ResultFilter:
     input_key: bytes | None = None
     custom: tuple[CustomFilter, ...] = ()
     received_after_ms: int | None = None
+    received_before_ms: int | None = None
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it depends on when results came."""
+        return self.received_after_ms is not None or self.received_before_ms is not None
+
+    def takes_time(self, received_ms: int) -> bool:
+        """Whether it takes what came then."""
+        after, before = self.received_after_ms, self.received_before_ms
+        return (after is None or received_ms > after) and (before is None or received_ms < before)
 
 
 PLACED, UNPLACED, OUTPUTS = b"\x00", b"\x01", b"\x02"
