@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +16,6 @@ from app.api.resources import Resources, resources_of, run_of
 from app.api.selections import chosen_selection, refused
 from app.export.chosen_fields import SelectionError
 from app.export.layouts import flat_result, result_record
-from app.export.records import Result
 from app.export.result_set import ALL, ResultSet, Selection
 from app.export.stream import OrderChangedError, results, snapshot
 from app.record import Record, input_key_of
@@ -28,6 +28,9 @@ from app.store.views import (
     RunSnapshot,
     RunView,
 )
+
+if TYPE_CHECKING:
+    from app.export.records import Result
 
 RUN_PARAMETERS = (
     "input_uid",

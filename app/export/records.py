@@ -130,8 +130,8 @@ def data_section(own: Sequence[str]) -> Section:
     Fields that are called as other columns are have a backslash before them, which is unlike
     any field: there it comes before a dot or another one (`app.fields.escaped`).
     """
-    groups = dict.fromkeys(f"{name.partition('.')[0]}." for name in own if "." in name)
-    taken, names = ("input.", "custom_data.", *groups), frozenset(own)
+    groups = dict.fromkeys(("input", "custom_data", *[name.partition(".")[0] for name in own]))
+    taken, names = tuple(f"{group}." for group in groups), frozenset(own)
     return Section(
         "data", lambda field: f"\\{field}" if field.startswith(taken) or field in names else field
     )
