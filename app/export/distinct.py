@@ -7,7 +7,7 @@ portions of any size. Keys may be None; such results are all kept.
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal, NamedTuple, get_args
 
@@ -19,8 +19,10 @@ from app.export.records import Result
 Keep = Literal["first", "last", "merge"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
 
-OUTLINES_MAX = 5_000
-"""Some 2 KB each."""
+OUTLINES_MAX = 10_000
+"""Of objects, whose fields are known at once; some 1 KB each."""
+BITS_MAX = 86
+"""So many fields are known by themselves."""
 
 
 class Keeper(ABC):
@@ -34,11 +36,11 @@ class Keeper(ABC):
         """`expected` is about how many results there are; `folder` is for its files."""
 
     @abstractmethod
-    def note(self, results: Iterable[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
         """Look at some results ahead."""
 
     @abstractmethod
-    def kept(self, results: Iterable[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
         """Those of the next results that are kept, as they are kept."""
 
     @abstractmethod
@@ -54,14 +56,14 @@ class KeepFirst(Keeper):
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         self._keys = KeyTable(expected=expected, folder=folder)
 
-    def note(self, results: Iterable[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
         """Nothing."""
 
-    def kept(self, results: Iterable[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
         """Results of keys that did not come before."""
         find = self._keys.find
         found = [result for result in results if (key := key_of(result)) is None or find(key) < 0]
-        self._keys.rest()
+        self._keys.rest(len(results))
         return found
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class KeepLast(Keeper):
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         self._keys = KeyTable(_COUNT_BYTES, expected=expected, folder=folder)
 
-    def note(self, results: Iterable[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
         """Count."""
         keys = self._keys
         for result in results:
@@ -95,9 +97,9 @@ class KeepLast(Keeper):
                     _write_count(keys.memory, ~place, 1)
                 else:
                     _write_count(keys.memory, place, _read_count(keys.memory, place)[0] + 1)
-        keys.rest()
+        keys.rest(len(results))
 
-    def kept(self, results: Iterable[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
         """Results after which none of their key is to come."""
         keys, found = self._keys, []
         for result in results:
@@ -109,7 +111,7 @@ class KeepLast(Keeper):
                     _write_count(keys.memory, place, left - 1)
                     continue
             found.append(result)
-        keys.rest()
+        keys.rest(len(results))
         return found
 
     def close(self) -> None:
@@ -117,17 +119,19 @@ class KeepLast(Keeper):
         self._keys.close()
 
 
-_ENTRY_BYTES, _read_entry, _write_entry = packed("<IIQ")
 _KEPT = 1
+_WHERE_BITS = 40
+_WHERE_MASK = (1 << _WHERE_BITS) - 1
+_ENTRY_BYTES = 16
 
 
 class KeepMerged(Keeper):
     """Keeps the first result of each key, its missing fields filled from those after it.
 
     See `filled`. Looking ahead it notes of each key which fields its results have had so far, and
-    puts aside what a later one adds; most add nothing. Of an entry in the table, the first number
-    says whether the key's result was kept, the second which outline it has (0: not known), and the
-    third where what was put aside begins (0: nowhere).
+    puts aside what a later one adds; most add nothing. An entry of the table is a number: from
+    below, whether the key's result was kept, where what was put aside begins (0: nowhere), and
+    the fields as bits.
     """
 
     looks_ahead: ClassVar[bool] = True
@@ -135,29 +139,33 @@ class KeepMerged(Keeper):
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         self._keys = KeyTable(_ENTRY_BYTES, expected=expected, folder=folder)
         self._aside = _Aside(folder)
-        self._outlines = _Outlines()
+        self._had = _Had()
 
-    def note(self, results: Iterable[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
         """Put aside what later results add."""
-        keys, outlines = self._keys, self._outlines
+        keys, had = self._keys, self._had
         for result in results:
             key = key_of(result)
             if key is None or result.data.__class__ is not dict:
                 continue
-            place, outline = keys.find(key), outlines.number(result.data)
+            bits = had.bits(result.data)
+            place, where = keys.find(key), 0
             if place < 0:
-                _write_entry(keys.memory, ~place, 0, outline, 0)
-                continue
-            _, known, where = _read_entry(keys.memory, place)
-            union = outlines.union(known, outline)
-            if union is not None:
-                more = outlines.added(known, result.data)
+                place = ~place
+            else:
+                entry = int.from_bytes(keys.memory[place : place + _ENTRY_BYTES], "little")
+                known, where = entry >> _WHERE_BITS + 1, entry >> 1 & _WHERE_MASK
+                if not bits & ~known:
+                    continue
+                more = had.added(known, result.data)
                 if where:
                     more = filled(self._aside.read(where), more)
-                _write_entry(keys.memory, place, 0, union, self._aside.add(more))
-        keys.rest()
+                where, bits = self._aside.add(more), bits | known
+            entry = (bits & ~had.OTHERS) << _WHERE_BITS + 1 | where << 1
+            keys.memory[place : place + _ENTRY_BYTES] = entry.to_bytes(_ENTRY_BYTES, "little")
+        keys.rest(len(results))
 
-    def kept(self, results: Iterable[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
         """Results of keys that did not come before, filled."""
         keys, found = self._keys, []
         for result in results:
@@ -166,14 +174,15 @@ class KeepMerged(Keeper):
                 place = keys.find(key)
                 if place < 0:
                     place = ~place
-                is_kept, outline, where = _read_entry(keys.memory, place)
-                if is_kept:
+                entry = int.from_bytes(keys.memory[place : place + _ENTRY_BYTES], "little")
+                if entry & _KEPT:
                     continue
-                _write_entry(keys.memory, place, _KEPT, outline, where)
+                keys.memory[place] |= _KEPT
+                where = entry >> 1 & _WHERE_MASK
                 if where and result.data.__class__ is dict:
                     result.data = filled(result.data, self._aside.read(where))
             found.append(result)
-        keys.rest()
+        keys.rest(len(results))
         return found
 
     def close(self) -> None:
@@ -199,96 +208,59 @@ def filled(first: dict[str, Json], later: dict[str, Json]) -> dict[str, Json]:
     return found
 
 
-_Outline = tuple[str | tuple[str, "_Outline"], ...]
-_Has = dict[str, "_Has | None"]
+class _Had:
+    """Which fields some data have that are not null, as bits: one for each field."""
 
-
-class _Outlines:
-    """Which fields data have that are not null: an outline, by a number; 0 is any other."""
+    OTHERS: ClassVar[int] = 1 << BITS_MAX
+    """Of all fields that came when no bit was left: whether one was had before is not known."""
 
     def __init__(self) -> None:
-        self._numbers: dict[_Outline, int] = {}
-        self._has: list[_Has] = [{}]
-        self._unions: dict[tuple[int, int], int | None] = {}
+        self._bits: dict[tuple[str, ...], int] = {}
+        self._seen: dict[tuple[object, ...], tuple[int, list[str]]] = {}
 
-    def number(self, data: dict[str, Json]) -> int:
-        """The number of the outline of some data."""
-        return self._number(_outline(data))
+    def bits(self, data: dict[str, Json], path: tuple[str, ...] = ()) -> int:
+        """The fields that data at a path have, and those in their objects."""
+        outline = (path, tuple(data), tuple(map(type, data.values())))
+        seen = self._seen.get(outline)
+        if seen is None:
+            if len(self._seen) >= OUTLINES_MAX:
+                self._seen.clear()
+            seen = self._seen[outline] = self._look(data, path)
+        found, objects = seen
+        for key in objects:
+            found |= self.bits(data[key], (*path, key))
+        return found
 
-    def _number(self, outline: _Outline) -> int:
-        number = self._numbers.get(outline)
-        if number is None:
-            if len(self._has) > OUTLINES_MAX:
-                return 0
-            number = self._numbers[outline] = len(self._has)
-            self._has.append(_has(outline))
-        return number
+    def _look(self, data: dict[str, Json], path: tuple[str, ...]) -> tuple[int, list[str]]:
+        """What data of an outline have, and which of that are objects."""
+        found = 0
+        for key, value in data.items():
+            if value is not None:
+                found |= self._bit((*path, key))
+        return found, [key for key, value in data.items() if value.__class__ is dict]
 
-    def union(self, known: int, more: int) -> int | None:
-        """The outline of both together; None if `more` adds nothing to `known`."""
-        pair = known, more
-        if pair not in self._unions:
-            if len(self._unions) >= OUTLINES_MAX:
-                self._unions.clear()
-            self._unions[pair] = self._union(known, more)
-        return self._unions[pair]
+    def _bit(self, path: tuple[str, ...]) -> int:
+        bit = self._bits.get(path)
+        if bit is None:
+            if len(self._bits) >= BITS_MAX:
+                return self.OTHERS
+            bit = self._bits[path] = 1 << len(self._bits)
+        return bit
 
-    def _union(self, known: int, more: int) -> int | None:
-        if not known or not more:
-            return 0
-        both = _together(self._has[known], self._has[more])
-        return None if both == self._has[known] else self._number(_named(both))
-
-    def added(self, known: int, data: dict[str, Json]) -> dict[str, Json]:
-        """What of some data is not in an outline."""
-        return _added(self._has[known], data)
-
-
-def _outline(data: dict[str, Json]) -> _Outline:
-    if dict not in map(type, data.values()):
-        return tuple([key for key, value in data.items() if value is not None])
-    return tuple(
-        [
-            (key, _outline(value)) if value.__class__ is dict else key
-            for key, value in data.items()
-            if value is not None
-        ]
-    )
-
-
-def _has(outline: _Outline) -> _Has:
-    return {
-        (part if isinstance(part, str) else part[0]): (
-            None if isinstance(part, str) else _has(part[1])
-        )
-        for part in outline
-    }
-
-
-def _named(has: _Has) -> _Outline:
-    return tuple(key if inner is None else (key, _named(inner)) for key, inner in has.items())
-
-
-def _together(first: _Has, later: _Has) -> _Has:
-    found = dict(first)
-    for key, inner in later.items():
-        known = found.get(key, inner)
-        found[key] = known if known is None or inner is None else _together(known, inner)
-    return found
-
-
-def _added(has: _Has, data: dict[str, Json]) -> dict[str, Json]:
-    found = {}
-    for key, value in data.items():
-        if value is None:
-            continue
-        if key not in has:
-            found[key] = value
-        else:
-            inner = has[key]
-            if inner is not None and value.__class__ is dict and (more := _added(inner, value)):
+    def added(
+        self, known: int, data: dict[str, Json], path: tuple[str, ...] = ()
+    ) -> dict[str, Json]:
+        """What of data is not among the fields that are known; perhaps more, but never less."""
+        found = {}
+        for key, value in data.items():
+            if value is None:
+                continue
+            field = (*path, key)
+            if not self._bits.get(field, 0) & known:
+                found[key] = value
+            elif value.__class__ is dict and (more := self.added(known, value, field)):
                 found[key] = more
-    return found
+        return found
 
 
 class _Aside:

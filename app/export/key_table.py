@@ -11,7 +11,9 @@ from typing import BinaryIO, Final
 KEY_BYTES: Final = 16
 _SLOTS_MIN: Final = 2**12
 _SLOTS_EXPECTED_MAX: Final = 2**22
-_RESTS_FROM_BYTES: Final = 32 * 1024**2
+_RESTS_FROM_BYTES: Final = 256 * 1024**2
+"""Of a smaller table all pages may stay in memory, where the kernel has no other use for it."""
+_RESTS_EVERY: Final = 10_000
 _NO_KEY: Final = bytes(KEY_BYTES)
 
 
@@ -19,7 +21,7 @@ class KeyTable:
     """Keys of 16 random bytes, such as digests, with some bytes for each. For one thread at a time.
 
     Open addressing over a mapped file: the kernel writes it out where memory is short, and the
-    process lets go of its pages in `rest`. It grows by doubling, so that a third of it is free.
+    process lets go of its pages in `rest`. It grows by doubling, so that a quarter of it is free.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class KeyTable:
         self._entry_bytes = KEY_BYTES + value_bytes
         self._folder = folder
         self._count = 0
+        self._found = 0
         slots = _SLOTS_MIN
-        while slots < min(expected * 3 // 2, _SLOTS_EXPECTED_MAX):
+        while slots < min(expected, _SLOTS_EXPECTED_MAX):
             slots *= 2
         self._open(slots)
 
@@ -49,7 +52,7 @@ class KeyTable:
         """Where the values are; see `find`."""
         self._mask = slots - 1
         self._bytes = size
-        self._count_max = slots * 2 // 3
+        self._count_max = slots * 3 // 4
 
     def find(self, key: bytes) -> int:
         """Where in `memory` the value of a key begins; ~where, if it was not there until now.
@@ -93,9 +96,14 @@ class KeyTable:
         old.close()
         file.close()
 
-    def rest(self) -> None:
-        """Let go of the memory of a large table; nothing of it is lost."""
-        if self._bytes >= _RESTS_FROM_BYTES:
+    def rest(self, found: int) -> None:
+        """After so many keys were looked up: let go of the memory of a large table, now and then.
+
+        Nothing of it is lost.
+        """
+        self._found += found
+        if self._bytes >= _RESTS_FROM_BYTES and self._found >= _RESTS_EVERY:
+            self._found = 0
             self.memory.madvise(mmap.MADV_DONTNEED)
 
     def close(self) -> None:
