@@ -5,9 +5,10 @@ portions of any size. Keys may be None; such results are all kept.
 """
 
 import os
+import struct
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal, NamedTuple, get_args
 
@@ -119,6 +120,7 @@ class KeepLast(Keeper):
         self._keys.close()
 
 
+_HEADER = struct.Struct("<QQ")
 _KEPT = 1
 _WHERE_BITS = 40
 _WHERE_MASK = (1 << _WHERE_BITS) - 1
@@ -157,10 +159,8 @@ class KeepMerged(Keeper):
                 known, where = entry >> _WHERE_BITS + 1, entry >> 1 & _WHERE_MASK
                 if not bits & ~known:
                     continue
-                more = had.added(known, result.data)
-                if where:
-                    more = filled(self._aside.read(where), more)
-                where, bits = self._aside.add(more), bits | known
+                where = self._aside.add(had.added(known, result.data), where)
+                bits |= known
             entry = (bits & ~had.OTHERS) << _WHERE_BITS + 1 | where << 1
             keys.memory[place : place + _ENTRY_BYTES] = entry.to_bytes(_ENTRY_BYTES, "little")
         keys.rest(len(results))
@@ -180,7 +180,8 @@ class KeepMerged(Keeper):
                 keys.memory[place] |= _KEPT
                 where = entry >> 1 & _WHERE_MASK
                 if where and result.data.__class__ is dict:
-                    result.data = filled(result.data, self._aside.read(where))
+                    for more in self._aside.read(where):
+                        result.data = filled(result.data, more)
             found.append(result)
         keys.rest(len(results))
         return found
@@ -264,28 +265,33 @@ class _Had:
 
 
 class _Aside:
-    """Objects put aside in a file without a name."""
+    """Objects put aside in a file without a name, each with where the one before it is."""
 
     def __init__(self, folder: Path | None) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._end = 1  # since 0 means nowhere
 
-    def add(self, value: dict[str, Json]) -> int:
+    def add(self, value: dict[str, Json], before: int) -> int:
         """Where it is from now on."""
         text = dumps(value)
         where = self._end
-        piece = len(text).to_bytes(8, "little") + text
+        piece = _HEADER.pack(before, len(text)) + text
         while piece:
             written = os.pwrite(self._file.fileno(), piece, self._end)
             self._end += written
             piece = piece[written:]
         return where
 
-    def read(self, where: int) -> dict[str, Json]:
-        """What was put there."""
-        size = int.from_bytes(os.pread(self._file.fileno(), 8, where), "little")
-        found: dict[str, Json] = parse(os.pread(self._file.fileno(), size, where + 8))
-        return found
+    def read(self, where: int) -> Iterator[dict[str, Json]]:
+        """What was put there, and before: the first one first."""
+        found = []
+        while where:
+            header = os.pread(self._file.fileno(), _HEADER.size, where)
+            before, size = _HEADER.unpack(header)
+            found.append((where + _HEADER.size, size))
+            where = before
+        for start, size in reversed(found):
+            yield parse(os.pread(self._file.fileno(), size, start))
 
     def close(self) -> None:
         """Give everything back."""
