@@ -1,5 +1,6 @@
 """One result for each key: against dictionaries, with portions and table sizes of any kind."""
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def by_hand(first: Any, later: Any) -> Any:
 
 
 @given(MANY, st.sampled_from(KEEPS), st.integers(1, 9), st.sampled_from([0, 1, 3, 86]))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_one_is_kept_of_each_key(data: list[Any], keep: Keep, size: int, bits: int) -> None:
     before = canonical(data)
     with pytest.MonkeyPatch.context() as patch:
@@ -135,3 +136,18 @@ def test_what_goes_away_between_the_passes_shifts_nothing() -> None:
     left = [one for one in made(data) if one.data["linkedin_profile_id"] != 1]
     assert [one.data["n"] for one in keeper.kept(left, KEY_OF)] == [6, 8]
     keeper.close()
+
+
+def test_filling_goes_by_order_also_where_types_differ() -> None:
+    """An object is not filled from a text, and a text between two objects parts them not."""
+    values = [None, {}, {"a": None}, {"a": 1}, 1, {"b": [1]}]
+    for bits in (0, 1, 86):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(distinct, "BITS_MAX", bits)
+            data = [
+                {"linkedin_profile_id": number, "a": value}
+                for number, three in enumerate(itertools.product(values, repeat=3))
+                for value in three
+            ]
+            found = [(one.place, canonical(one.data)) for one in kept(made(data), "merge", 100)]
+        assert found == [(place, canonical(one)) for place, one in expected(data, "merge")]
