@@ -23,6 +23,7 @@ from app.export.records import (
     results_on,
     typed,
 )
+from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
 from app.record import Record, input_record
 from app.store.protocol import StoreError
@@ -91,6 +92,36 @@ async def results(
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
     """
+    async for callbacks in _callbacks(reader, run, chosen, after, limit):
+        portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
+        if after.place >= 0:
+            portion = [result for result in portion if result.position > after]
+        yield portion
+    async for portion in _from_outputs(reader, run, chosen, after):
+        yield portion
+
+
+async def skimmed(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    skim: Skim,
+) -> AsyncIterator[Sequence[Result | Skimmed]]:
+    """As `results`, with no more of each than is to be skimmed."""
+    async for callbacks in _callbacks(reader, run, chosen, START, None):
+        yield await asyncio.to_thread(skim.results_in, callbacks)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield portion
+
+
+async def _callbacks(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    after: ResultPosition,
+    limit: int | None,
+) -> AsyncIterator[list[CountedCallback]]:
+    """The callbacks of which results count, from that of `after` on, in portions."""
     while True:
         callbacks = await reader.counted_callbacks(
             run,
@@ -101,21 +132,16 @@ async def results(
         )
         if not callbacks:
             break
-        portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
-        if after.place >= 0:
-            portion = [result for result in portion if result.position > after]
-        yield portion
+        yield callbacks
         after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.input_key is not None or chosen.custom:
-        return  # of whose input such a result is, nobody knows
-    async for portion in _from_outputs(reader, run, chosen, after):
-        yield portion
 
 
 async def _from_outputs(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
 ) -> AsyncIterator[list[Result]]:
     """What only `/outputs` showed, page by page."""
+    if chosen.input_key is not None or chosen.custom:
+        return  # of whose input such a result is, nobody knows
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
         pages = tuple(page for page in pages if page_key(page) >= after.order_key)
