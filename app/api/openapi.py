@@ -12,6 +12,7 @@ from app.api import (
     inputs,
     quarantine,
     reconciling,
+    result_schema,
     results,
     runs,
     schedules,
@@ -36,6 +37,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.Asked,
     schema.RunPage,
     schema.ResultPage,
+    schema.ResultSchema,
     schema.InputPage,
     schema.CallbackPage,
     schema.QuarantinePage,
@@ -137,6 +139,14 @@ def _paths() -> dict[str, Any]:
                 is_file=True,
             )
         },
+        f"{run}/results/schema": {
+            "get": read(
+                "getRunResultSchema",
+                "What the results of a run look like, and how full their columns are",
+                "ResultSchema",
+                path=("run_uid",),
+            )
+        },
         f"{run}/inputs": {
             "get": read(
                 "listRunInputs",
@@ -172,6 +182,15 @@ def _paths() -> dict[str, Any]:
                 "ResultPage",
                 results.MERGED_PARAMETERS,
                 is_file=True,
+            )
+        },
+        "/api/v1/results/schema": {
+            "get": read(
+                "getResultSchema",
+                "What the results of several runs look like together",
+                "ResultSchema",
+                result_schema.MERGED_PARAMETERS,
+                by_custom_data=True,
             )
         },
         "/api/v1/schedules": {

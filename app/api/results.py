@@ -92,7 +92,9 @@ async def _answer(
     if asked is None:
         return await _page(request, parameters, runs, chosen)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots = [await snapshot(resources.reader, run) async for run in _runs(resources, runs)]
+    snapshots = [
+        await snapshot(resources.reader, run) async for run in runs_in_export_order(resources, runs)
+    ]
     fields = await resources.reader.fields([run.run_uid for run in snapshots])
     content = results_file(
         resources.reader,
@@ -120,7 +122,7 @@ async def _page(
         after = ResultPosition(*place)
     found: list[Result] = []
     seen: list[RunView] = []
-    async for run in _runs(resources, runs, from_uid=after_run):
+    async for run in runs_in_export_order(resources, runs, from_uid=after_run):
         if run.run_uid == after_run and run.order_no != order_no:
             raise OrderChangedError(run.run_uid)
         seen.append(run)
@@ -146,7 +148,7 @@ async def _page(
     return page(request, [make(result) for result in found[:limit]], next_cursor)
 
 
-async def _runs(
+async def runs_in_export_order(
     resources: Resources, chosen: RunFilter, from_uid: str | None = None
 ) -> AsyncIterator[RunView]:
     """The chosen runs in export order, from the one named on."""
