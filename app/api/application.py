@@ -18,6 +18,7 @@ from app.api import (
     results,
     runs,
     schedules,
+    summary,
 )
 from app.api.auth import ApiKeyMiddleware
 from app.api.problems import HANDLERS
@@ -40,6 +41,7 @@ ROUTES = [
     Route("/docs/{name}", documentation.asset),
     Route("/api/v1/runs", runs.list_runs),
     Route(_RUN, runs.get_run),
+    Route(f"{_RUN}/summary", summary.run_summary),
     Route(f"{_RUN}/reconcile", reconciling.reconcile, methods=["POST"]),
     Route(f"{_RUN}/resume", reconciling.resume, methods=["POST"]),
     Route(f"{_RUN}/continue", reconciling.continue_, methods=["POST"]),

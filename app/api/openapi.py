@@ -38,6 +38,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.RunPage,
     schema.ResultPage,
     schema.ResultSchema,
+    schema.RunSummary,
     schema.InputPage,
     schema.CallbackPage,
     schema.QuarantinePage,
@@ -129,6 +130,9 @@ def _paths() -> dict[str, Any]:
             )
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
+        f"{run}/summary": {
+            "get": read("getRunSummary", "A run in figures", "RunSummary", path=("run_uid",))
+        },
         f"{run}/results": {
             "get": read(
                 "listRunResults",

@@ -12,6 +12,7 @@ from app.api.results import runs_in_export_order
 from app.export.result_schema import record_schema, type_name
 from app.export.sample import Sample, sample
 from app.export.stream import result_columns
+from app.record import Record
 from app.store.views import Fields, RunFilter, RunView
 
 MERGED_PARAMETERS = ("run_uid", "action_name", "scheduled_run_uid")
@@ -42,13 +43,15 @@ async def _answer(request: Request, runs: list[RunView]) -> Response:
     resources = resources_of(request)
     fields = await resources.reader.fields([run.run_uid for run in runs])
     seen = await sample(resources.reader, runs, resources.result_keys)
-    return answer(
-        {
-            "columns": _columns(fields, seen),
-            "sample": {"results": seen.results, "is_whole": seen.is_whole},
-            "json_schema": record_schema(fields),
-        }
-    )
+    return answer({**described(fields, seen), "json_schema": record_schema(fields)})
+
+
+def described(fields: Fields, seen: Sample) -> Record:
+    """Columns with their types, and what a sample shows of them."""
+    return {
+        "columns": _columns(fields, seen),
+        "sample": {"results": seen.results, "is_whole": seen.is_whole},
+    }
 
 
 def _columns(fields: Fields, seen: Sample) -> list[dict[str, Any]]:

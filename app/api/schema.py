@@ -348,6 +348,41 @@ class ResultSchema(BaseModel):
     ]
 
 
+class InputsByResults(BaseModel):
+    """Inputs with so many results, or from so many up `to` so many."""
+
+    results: int
+    to: int
+    inputs: int
+
+
+class Interval(BaseModel):
+    """What came from then on, for `interval_s` seconds."""
+
+    since: Annotated[Timestamp, Field(alias="from")]
+    callbacks: int
+    results: Annotated[int, Field(description="Those that count.")]
+
+
+class OverTime(BaseModel):
+    """A run by intervals; those in which nothing came are left out."""
+
+    interval_s: int
+    intervals: list[Interval]
+
+
+class RunSummary(BaseModel):
+    """A run in figures."""
+
+    run_uid: str
+    inputs_by_status: dict[str, int]
+    inputs_by_error: Annotated[dict[str, int], Field(description="By label, most frequent first.")]
+    inputs_by_results: list[InputsByResults]
+    over_time: OverTime
+    columns: list[ResultColumn]
+    sample: ResultSample
+
+
 class InputPage(BaseModel):
     """A page of inputs."""
 

@@ -66,7 +66,7 @@ class ResultReads(InputReads):
         where.add("c.seq % ? = 0", every)
         rows = await self._rows(
             "SELECT c.seq, c.callback_key, c.content, c.batch_uid, c.received_ms, c.body_bytes"
-            f" FROM {self.callbacks_from} WHERE {where} ORDER BY c.seq LIMIT ?",
+            f" FROM callbacks c WHERE {where} ORDER BY c.seq LIMIT ?",
             *where.values,
             limit,
         )
