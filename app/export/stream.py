@@ -24,6 +24,7 @@ from app.export.records import (
     results_on,
     typed,
 )
+from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
 from app.record import Record, input_record
 from app.store.protocol import StoreError
@@ -97,10 +98,20 @@ async def results(
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.names_inputs:
-        return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
+        yield portion
+
+
+async def skimmed(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    skim: Skim,
+) -> AsyncIterator[Sequence[Result | Skimmed]]:
+    """As `results`, with no more of each than is to be skimmed."""
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(skim.results_in, callbacks)
+    async for portion in _from_outputs(reader, run, chosen, START):
         yield portion
 
 
@@ -128,6 +139,8 @@ async def _from_outputs(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
 ) -> AsyncIterator[list[Result]]:
     """What only `/outputs` showed, page by page."""
+    if chosen.names_inputs:
+        return  # of whose input such a result is, nobody knows
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
         pages = tuple(page for page in pages if page_key(page) >= after.order_key)
@@ -215,13 +228,9 @@ async def _lines(
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(record_lines, portion)
         return
-    after = START
     async for callbacks in _callbacks(reader, run, chosen):
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.names_inputs:
-        return
-    async for portion in _from_outputs(reader, run, chosen, after):
+    async for portion in _from_outputs(reader, run, chosen, START):
         yield await asyncio.to_thread(record_lines, portion)
 
 
