@@ -53,6 +53,19 @@ class TableWriter(ABC, Generic[Cell]):
         """What makes the file whole; never written if the rows broke off."""
 
 
+class SheetWriter(TableWriter[Cell]):
+    """A format whose files can hold several tables, one after another."""
+
+    rows_written: int
+    """In all tables so far, without headers."""
+    cells_cut: int
+    """How many cells so far have only the beginning of what they should, and say so."""
+
+    @abstractmethod
+    def sheet(self, name: str, columns: Sequence[str]) -> bytes:
+        """End the table, and begin another one: from now on, `columns` and rows are its."""
+
+
 def result_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Result]], bytes]:
     """Writes results in their flat shape: as `writer.rows` would of `flat_result`."""
     cells = Plans(writer.columns, RESULT_SECTIONS, RESULT_OWN_COLUMNS, writer.as_cells).cells

@@ -1,0 +1,210 @@
+"""XLSX: sheets of a header and rows, streamed, that say in Excel what the other formats say.
+
+Each text stands in its cell, not in a table of all texts, which would have to be held.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from app.canonical import Json, canonical
+from app.export.table import Shape, SheetWriter
+from app.export.xlsx_package import BOLD, SHEET_START, Package, sheet_end
+
+ROWS_MAX = 1_048_576
+COLUMNS_MAX = 16_384
+_UNITS_MAX = 32_767
+"""Of UTF-16 in a cell. These three are Excel's."""
+_SHEET_BYTES_MAX = 1_500_000_000
+"""See `Package`; a portion of rows may come on top."""
+
+_ROWS_AT_ONCE = 32
+_INTEGER_LIMIT = 10**15
+_REAL_MIN, _REAL_MAX = 2.2250738585073e-308, 9.99999999999999e307
+"""Excel shows 15 digits of a number, and has none smaller or larger."""
+
+_MEANINGS = (
+    (b"&", b"&amp;"),
+    (b"<", b"&lt;"),
+    (b">", b"&gt;"),
+    (b"\r", b"&#13;"),
+    (b"\x01", b'<row r="'),
+    (b"\x02", b'">'),
+    (b"\x03", b"</row>"),
+    (b"\x04", b'<c r="'),
+    (b"\x05", b'" t="inlineStr"><is><t>'),
+    (b"\x06", b'" t="inlineStr"><is><t xml:space="preserve">'),
+    (b"\x0e", b'" s="%d" t="inlineStr"><is><t xml:space="preserve">' % BOLD),
+    (b"\x07", b"</t></is></c>"),
+    (b"\x08", b'"><v>'),
+    (b"\x0b", b'" t="b"><v>'),
+    (b"\x0c", b"</v></c>"),
+)
+"""What becomes of characters in texts, then of marks that rows are put together with: so a portion
+is escaped and made XML as a whole, in a few passes in C."""
+_MARKS_OF_A_ROW = _MARKS_OF_A_CELL = 3
+
+_CONTROLS = bytes(code for code in range(32) if chr(code) not in "\t\n\r")
+_NO_XML = "[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+_UNSPEAKABLE = re.compile(_NO_XML)
+_LIKE_AN_ESCAPE = re.compile(f"_(?=x[0-9A-Fa-f]{{4}}(?:_|{_NO_XML}))")
+
+
+class XlsxWriter(SheetWriter[Json]):
+    """Texts stay texts, and numbers are such where Excel shows all of their digits.
+
+    Lists and objects are cells of JSON. A sheet that is full goes on in another one with the same
+    header. A text that is too long for a cell ends in a mark that says so.
+    """
+
+    media_type: ClassVar[str] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    extension: ClassVar[str] = "xlsx"
+    shape: ClassVar[Shape] = "flat"
+    is_compressible: ClassVar[bool] = False
+
+    def __init__(
+        self, columns: Sequence[str], name: str = "Results", *, rows_max: int = ROWS_MAX
+    ) -> None:
+        """`name` is the first sheet's; no sheet has more than `rows_max` rows with its header."""
+        super().__init__(columns)
+        self.rows_written = 0
+        self.cells_cut = 0
+        self._name = name
+        self._rows_max = rows_max
+        self._package = Package()
+        self._number = 0
+        """Of the sheet, among those of its name."""
+        self._row = 0
+        self._bytes = 0
+        self._starts: Sequence[str] = ()
+
+    def start(self) -> bytes:
+        """What comes first in the archive, and the header."""
+        self._begin()
+        return self._package.taken()
+
+    def sheet(self, name: str, columns: Sequence[str]) -> bytes:
+        """End the sheet, and begin another one."""
+        self._end()
+        self._name, self._number, self.columns = name, 0, columns
+        self._begin()
+        return self._package.taken()
+
+    def as_cells(self, values: Sequence[Json]) -> Sequence[Json]:
+        """The values themselves: they are only looked at where they stand."""
+        return values
+
+    def lines(self, lines: Iterable[Sequence[Json]]) -> bytes:
+        """A row each."""
+        rows = list(lines)
+        self.rows_written += len(rows)
+        while rows:
+            if self._row >= self._rows_max or self._bytes > _SHEET_BYTES_MAX:
+                self._end()
+                self._begin()
+            some = min(_ROWS_AT_ONCE, self._rows_max - self._row)
+            self._write(rows[:some])
+            del rows[:some]
+        return self._package.taken()
+
+    def end(self) -> bytes:
+        """The list of sheets, without which there is no archive."""
+        self._end()
+        self._package.end()
+        return self._package.taken()
+
+    def _begin(self) -> None:
+        self._number += 1
+        self._row = 0
+        self._starts = [f"\x04{letters(number)}" for number in range(1, len(self.columns) + 1)]
+        name = self._name if self._number == 1 else f"{self._name} {self._number}"
+        self._package.begin_sheet(name)
+        self._bytes = self._package.write(SHEET_START.encode())
+        self._write([self.columns], is_header=True)
+
+    def _end(self) -> None:
+        last = letters(len(self.columns))
+        self._package.write(sheet_end(f"A1:{last}{self._row}").encode())
+        self._package.end_sheet(f"$A$1:${last}${self._row}")
+
+    def _write(self, rows: Sequence[Sequence[Json]], *, is_header: bool = False) -> None:
+        xml = self._marked(rows, is_plain=True) or self._marked(rows, is_plain=False)
+        if is_header:
+            xml = xml.replace(b"\x05", b"\x0e").replace(b"\x06", b"\x0e")
+        for mark, meaning in _MEANINGS:
+            xml = xml.replace(mark, meaning)
+        self._row += len(rows)
+        self._bytes += self._package.write(xml)
+
+    def _marked(self, rows: Sequence[Sequence[Json]], *, is_plain: bool) -> bytes:
+        """Rows with marks for XML; nothing if they were said to be plain, but one is not."""
+        lines: list[bytes] = []
+        marks = 0
+        for number, values in enumerate(rows, self._row + 1):
+            cells = self._cells(str(number), values, is_plain=is_plain)
+            # Each by itself, since one emoji makes a text four times as large.
+            lines.append(f"\x01{number}\x02{''.join(cells)}\x03".encode())
+            marks += _MARKS_OF_A_ROW + _MARKS_OF_A_CELL * len(cells)
+        xml = b"".join(lines)
+        if is_plain and (
+            len(xml) - len(xml.translate(None, _CONTROLS)) != marks
+            or (b"\xef" in xml and (b"\xef\xbf\xbe" in xml or b"\xef\xbf\xbf" in xml))
+        ):
+            return b""
+        return xml
+
+    def _cells(self, row: str, values: Sequence[Json], *, is_plain: bool) -> list[str]:
+        """The cells of a row, those of null left out."""
+        cells = []
+        for start, value in zip(self._starts, values, strict=True):
+            if value.__class__ is str:
+                text = value
+            elif value is None:
+                continue
+            elif value.__class__ is bool:
+                cells.append(f"{start}{row}\x0b{value:d}\x0c")
+                continue
+            elif _is_shown(value):
+                cells.append(f"{start}{row}\x08{value!r}\x0c")
+                continue
+            else:
+                text = canonical(value).decode()
+            if not is_plain or "_x" in text or len(text) > _UNITS_MAX // 2:
+                text = _escaped(self._cut(text))
+            mark = "\x05" if text.strip() == text else "\x06"
+            cells.append(f"{start}{row}{mark}{text}\x07")
+        return cells
+
+    def _cut(self, text: str) -> str:
+        units = text.encode("utf-16-le")
+        if len(units) <= 2 * _UNITS_MAX:
+            return text
+        self.cells_cut += 1
+        mark = f"… [cut: {len(text):,} characters in all, which ndjson, json and csv have]"
+        kept = units[: 2 * (_UNITS_MAX - len(mark))]
+        return kept.decode("utf-16-le", "ignore") + mark  # without the half of a character
+
+
+def _is_shown(value: Json) -> bool:
+    """Whether Excel shows all digits of a number."""
+    if value.__class__ is int:
+        return bool(-_INTEGER_LIMIT < value < _INTEGER_LIMIT)
+    if value.__class__ is float:
+        is_in_range = not value or _REAL_MIN < abs(value) <= _REAL_MAX
+        return is_in_range and float(f"{value:.15g}") == value
+    return False
+
+
+def _escaped(text: str) -> str:
+    """As Excel writes what XML cannot, and what looks as if it had been written so."""
+    text = _LIKE_AN_ESCAPE.sub("_x005F_", text)
+    return _UNSPEAKABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+
+
+def letters(number: int) -> str:
+    """What Excel calls a column, from 1 on: A to Z, then AA."""
+    name = ""
+    while number:
+        number, letter = divmod(number - 1, 26)
+        name = chr(ord("A") + letter) + name
+    return name
