@@ -6,12 +6,10 @@ one that leaves more: any text is a `TIME` that is not one.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from enum import IntFlag
 
-from app.canonical import Json
-from app.fields import DEPTH_MAX
+from app.canonical import Json, canonical, parse
 
 
 class Kinds(IntFlag):
@@ -42,7 +40,8 @@ Path = tuple[str | None, ...]
 `("a", None, "b", None)`.
 """
 
-Inner = tuple[Path, Kinds]
+WITHIN = "[]"
+"""What the catalogue adds to a section's name for what is within its lists, by path."""
 
 NOT_RECORDED = Kinds(2047)
 """Of fields that were seen before kinds were recorded: it may be anything."""
@@ -87,21 +86,11 @@ def kind_of(value: Json) -> Kinds:
             return Kinds.OBJECT
 
 
-def kinds_within(path: Path, items: list[Json], depth: int = DEPTH_MAX) -> Iterator[Inner]:
-    """What is in a list: its items, what is in these, and so on."""
-    inside = (*path, None)
-    for item in items:
-        yield from _kinds_of(inside, item, depth - 1)
+def path_name(path: Path) -> str:
+    """A path as the catalogue keeps it."""
+    return canonical(path).decode()
 
 
-def _kinds_of(path: Path, value: Json, depth: int) -> Iterator[Inner]:
-    kind = kind_of(value)
-    if kind in (Kinds.LIST, Kinds.OBJECT) and depth <= 0:
-        yield path, Kinds.DEEP
-        return
-    yield path, kind
-    if kind is Kinds.LIST:
-        yield from kinds_within(path, value, depth)
-    elif kind is Kinds.OBJECT:
-        for key, item in value.items():
-            yield from _kinds_of((*path, key), item, depth - 1)
+def read_path(name: str) -> Path:
+    """The path that `path_name` wrote."""
+    return tuple(parse(name.encode()))

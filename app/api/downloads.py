@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
+from app.export.column_types import Columns
 from app.export.compression import COMPRESSIONS, Compression, Packer
 from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter
 from app.export.formats import FORMATS, Writer
@@ -36,7 +37,7 @@ class Download:
     coding: Compression | None
     """Of its way through HTTP alone; never both."""
 
-    def writer(self, columns: Sequence[str]) -> Writer:
+    def writer(self, columns: Columns) -> Writer:
         """Writes rows with these columns."""
         if self.format is CsvWriter:
             return CsvWriter(columns, self.csv)

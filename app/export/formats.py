@@ -3,10 +3,11 @@
 A new format is a class here, or a `TableWriter` in a file of its own, and a line in `FORMATS`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import ClassVar, Protocol
 
 from app.canonical import Json, dumps
+from app.export.column_types import Columns
 from app.export.csv_writer import CsvWriter
 from app.export.table import Shape
 
@@ -21,8 +22,8 @@ class Writer(Protocol):
     is_compressible: ClassVar[bool]
     """Whether its bytes become fewer by gzip and the like."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        """`columns` names those of the flat shape, in order."""
+    def __init__(self, columns: Columns) -> None:
+        """`columns` are those of the shape that is asked for, in order."""
 
     def start(self) -> bytes:
         """What comes before the first row."""
@@ -42,7 +43,7 @@ class NdjsonWriter:
     shape: ClassVar[Shape] = "record"
     is_compressible: ClassVar[bool] = True
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Collection[str]) -> None:
         del columns
 
     def start(self) -> bytes:
@@ -66,7 +67,7 @@ class JsonWriter:
     shape: ClassVar[Shape] = "record"
     is_compressible: ClassVar[bool] = True
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Collection[str]) -> None:
         del columns
         self._separator = b"\n"
 

@@ -1,12 +1,13 @@
 """Results as rows, in their nested and in their flat shape; inputs in the flat one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orjson import Fragment
 
 from app.canonical import Json, canonical, digest, parse
 from app.envelope import opened
+from app.export.column_types import Columns, Scalar
 from app.export.plans import Section
 from app.fields import flatten
 from app.model import results_of, timestamp
@@ -114,6 +115,26 @@ RESULT_COLUMNS = (
 )
 """Of a table in the nested shape."""
 RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
+
+
+_TYPES: dict[str, Scalar] = {
+    "received_at": "time",
+    "_received_at": "time",
+    "result_count": "integer",
+    "_result_count": "integer",
+    "error.status_code": "integer",
+    "error.retryable": "boolean",
+    "started_at": "time",
+    "_started_at": "time",
+    "finished_at": "time",
+    "_finished_at": "time",
+}
+"""Of our own columns that are no text."""
+
+
+def typed(names: Iterable[str]) -> Columns:
+    """Our own columns with their types."""
+    return {name: _TYPES.get(name, "text") for name in names}
 
 
 def data_column(field: str) -> str:

@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeVar
 
+from app.export.column_types import Columns, column_types
 from app.export.compression import Packer
 from app.export.formats import Writer
+from app.export.plans import Section
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
@@ -23,6 +25,7 @@ from app.export.records import (
     result_record,
     results_in,
     results_on,
+    typed,
 )
 from app.export.table import Shape, TableWriter, input_lines, result_lines
 from app.record import Record, input_record
@@ -33,6 +36,7 @@ from app.store.views import (
     START,
     CountedCallback,
     CountedPage,
+    Fields,
     InputFilter,
     ResultFilter,
     ResultPosition,
@@ -213,21 +217,25 @@ def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]]
     return lambda records: writer.rows(map(flat_input, records))
 
 
-def result_columns(fields: dict[str, list[str]], shape: Shape = "flat") -> Sequence[str]:
-    """The columns of a table of results, from the field names by section."""
+def result_columns(fields: Fields, shape: Shape = "flat") -> Columns:
+    """The columns of a table of results, from the catalogue."""
     if shape == "record":
-        return RESULT_COLUMNS
-    return [
-        *(section.column(name) for section in RESULT_SECTIONS for name in fields[section.name]),
-        *RESULT_OWN_COLUMNS,
-    ]
+        return typed(RESULT_COLUMNS)
+    return _opened_columns(fields, RESULT_SECTIONS) | typed(RESULT_OWN_COLUMNS)
 
 
-def input_columns(fields: dict[str, list[str]], shape: Shape = "flat") -> Sequence[str]:
+def input_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of inputs: what was given first, to be given again."""
     if shape == "record":
-        return INPUT_COLUMNS
-    return [
-        *(section.column(name) for section in INPUT_SECTIONS for name in fields[section.name]),
-        *INPUT_OWN_COLUMNS,
-    ]
+        return typed(INPUT_COLUMNS)
+    return _opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)
+
+
+def _opened_columns(fields: Fields, sections: Sequence[Section]) -> Columns:
+    return {
+        section.column(name): column
+        for section in sections
+        for name, column in column_types(
+            fields.kinds[section.name], fields.within[section.name]
+        ).items()
+    }

@@ -1,7 +1,7 @@
 """Tables: formats whose rows have a cell for each column, and how rows get to their cells."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from app.canonical import Json
@@ -29,7 +29,8 @@ class TableWriter(ABC, Generic[Cell]):
     shape: ClassVar[Shape]
     is_compressible: ClassVar[bool]
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Collection[str]) -> None:
+        """A format with types takes `Columns`; others can do with names."""
         self.columns = columns
 
     @abstractmethod

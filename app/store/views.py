@@ -1,15 +1,42 @@
 """What readers get from a store: rows as the API and the exports need them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.kinds import WITHIN, Kinds, Path, read_path
 from app.told import Told, ToldInput
 
 RUN_SORTS = ("created", "-created", "updated", "-updated")
 """Orders of a list of runs: by the first or the last callback of each; - for newest first."""
 
+SECTIONS = ("data", "custom_data", "input")
+"""The parts of results and inputs that have fields."""
+
 CustomFilter = tuple[str, str]
 """A path in custom_data, and the value that is to stand there."""
+
+
+class Fields(NamedTuple):
+    """The fields of runs and what they have held, by section: `data`, `custom_data`, `input`."""
+
+    kinds: dict[str, dict[str, Kinds]]
+    """By field name, sorted."""
+    within: dict[str, dict[Path, Kinds]]
+    """What has been in lists."""
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, int]]) -> "Fields":
+        """From (section, name, kinds); the same field may come several times."""
+        fields = cls({section: {} for section in SECTIONS}, {section: {} for section in SECTIONS})
+        for section, name, kinds in sorted(rows):
+            if section in SECTIONS:
+                held = fields.kinds[section]
+                held[name] = held.get(name, Kinds(0)) | kinds
+            elif section.endswith(WITHIN):
+                inner, path = fields.within[section.removesuffix(WITHIN)], read_path(name)
+                inner[path] = inner.get(path, Kinds(0)) | kinds
+        return fields
 
 
 class CountedPage(NamedTuple):

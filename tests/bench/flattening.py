@@ -9,10 +9,10 @@ from app.export.csv_writer import CsvWriter
 from app.export.records import Result
 from app.export.stream import result_columns
 from app.export.table import result_lines
-from app.fields import field_names
 from app.simulator.results.draws import Draws
 from app.simulator.results.people import person
 from tests.bench.measures import Bench, Figure
+from tests.export.catalogued import fields_of
 from tests.export.walk import csv_by_walking
 
 ROWS = 2_000
@@ -32,13 +32,7 @@ _LEFT_OUT = {
 def flattening(bench: Bench) -> Iterator[Figure]:
     """Rows of CSV a second of one processor, the same bytes either way."""
     results = [_result(number) for number in range(ROWS)]
-    columns = result_columns(
-        {
-            "data": sorted({name for one in results for name in field_names(one.data)}),
-            "custom_data": ["list", "row_id"],
-            "input": ["linkedin_profile_url"],
-        }
-    )
+    columns = result_columns(fields_of(results))
     write = result_lines(CsvWriter(columns))
     if write(results) != csv_by_walking(columns, results):
         raise AssertionError("plans do not write what walking does")

@@ -33,7 +33,7 @@ def test_rows_come_back_however_they_were_portioned(
     portions = [rows[start : start + size] for start in range(0, len(rows), size)]
     files = {}
     for name, writer_type in FORMATS.items():
-        writer = writer_type(["a", "b", "c"])
+        writer = writer_type({"a": "text", "b": "text", "c": "text"})
         files[name] = writer.start() + b"".join(map(writer.rows, portions)) + writer.end()
     assert json.loads(files["json"]) == rows
     assert [json.loads(line) for line in files["ndjson"].split(b"\n")[:-1]] == rows

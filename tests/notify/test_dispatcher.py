@@ -188,7 +188,7 @@ async def delivers(_row: EndpointRow, _delivery: DueDelivery) -> Attempt:
 
 # ------------------------------------------------------------- endpoints that hang
 
-HEALTHY, HANGING, EVENTS, HANGS_S = 180, 20, 5, 0.5
+HEALTHY, HANGING, EVENTS, HANGS_S = 180, 20, 5, 1.0
 TRIES = 4
 """Others use this machine too: what delays is there each time, what they do is not."""
 
@@ -211,7 +211,7 @@ async def test_a_tenth_of_endpoints_that_hang_delay_no_others() -> None:
             await world.tell()
 
             async def have_come() -> bool:
-                return len(came) == HEALTHY
+                return len(came) >= HEALTHY  # on a busy machine one may time out, and come twice
 
             await until(have_come)
             found += [at - began for at in came]

@@ -10,7 +10,7 @@ import zstandard
 from app.store import segments
 from app.store.postgres.driver import Pool, Row, connection_pool, outages
 from app.store.reader import Reader
-from app.store.views import CustomFilter, Lag
+from app.store.views import CustomFilter, Fields, Lag
 
 _CONNECTIONS = 4
 _BODY_OF = """
@@ -61,18 +61,14 @@ class PostgresReader(Reader):
         del index  # the planner chooses
         return "inputs i"
 
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
+    async def fields(self, run_uids: Sequence[str]) -> Fields:
+        """The fields of these runs together, and the kinds of values that they have held."""
         rows = await self._rows(
-            "SELECT DISTINCT f.section, f.name FROM unnest(?::text[]) AS r (run_uid)"
-            " JOIN fields f USING (run_uid) ORDER BY f.section, f.name",
+            "SELECT DISTINCT f.section, f.name, f.kinds FROM unnest(?::text[]) AS r (run_uid)"
+            " JOIN fields f USING (run_uid)",
             list(run_uids),
         )
-        sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
-        for section, name in rows:
-            if section in sections:
-                sections[section].append(name.decode())
-        return sections
+        return Fields.of((section, name.decode(), kinds) for section, name, kinds in rows)
 
     async def _bodies(self, run_uid: str, seqs: Sequence[int]) -> dict[int, bytes]:
         rows = await self._rows(_BODY_OF, list(seqs), run_uid)

@@ -14,7 +14,7 @@ from app.store import segments
 from app.store.protocol import StoreUnavailableError
 from app.store.reader import Reader
 from app.store.sqlite.driver import Connection, Error, connect_reader
-from app.store.views import CustomFilter, Lag
+from app.store.views import CustomFilter, Fields, Lag
 
 _CONNECTIONS = 3
 _RUN_NO = "(SELECT run_no FROM runs WHERE run_uid = ?)"
@@ -86,19 +86,15 @@ class SqliteReader(Reader):
     def _inputs_from(self, index: str) -> str:
         return f"inputs i INDEXED BY {index}" if index else "inputs i NOT INDEXED"
 
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
+    async def fields(self, run_uids: Sequence[str]) -> Fields:
+        """The fields of these runs together, and the kinds of values that they have held."""
         rows = await self._rows(
-            "SELECT DISTINCT f.section, f.name FROM json_each(?) j"
+            "SELECT DISTINCT f.section, f.name, f.kinds FROM json_each(?) j"
             " CROSS JOIN runs r ON r.run_uid = j.value"
-            " CROSS JOIN fields f ON f.run_no = r.run_no ORDER BY f.section, f.name",
+            " CROSS JOIN fields f ON f.run_no = r.run_no",
             _json(run_uids),
         )
-        sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
-        for section, name in rows:
-            if section in sections:
-                sections[section].append(name)
-        return sections
+        return Fields.of(rows)
 
     async def _bodies(self, run_uid: str, seqs: Sequence[int]) -> dict[int, bytes]:
         del run_uid  # here a seq is unique over all runs
