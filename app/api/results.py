@@ -13,13 +13,16 @@ from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
 from app.api.resources import Resources, resources_of, run_of
 from app.export.records import Result, flat_result, result_record
+from app.export.sheets import FurtherSheets, run_facts
 from app.export.stream import (
     OrderChangedError,
+    input_columns,
     result_columns,
     results,
     results_file,
     snapshot,
 )
+from app.export.table import SheetWriter
 from app.record import input_key_of
 from app.store import cursor
 from app.store.views import START, ResultFilter, ResultPosition, RunFilter, RunView
@@ -92,16 +95,27 @@ async def _answer(
     if asked is None:
         return await _page(request, parameters, runs, chosen)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots = [await snapshot(resources.reader, run) async for run in _runs(resources, runs)]
+    snapshots, facts = [], []
+    async for run in _runs(resources, runs):
+        snapshots.append(await snapshot(resources.reader, run))
+        facts.append(run_facts(run))
     fields = await resources.reader.fields([run.run_uid for run in snapshots])
+    writer = asked.writer(result_columns(fields, asked.shape))
+    counted, further = iter(snapshots), None
+    if isinstance(writer, SheetWriter):
+        sheets = FurtherSheets(resources.reader, writer, snapshots, facts)
+        of_inputs = asked.fitting(input_columns(fields, asked.shape))
+        counted = sheets.counted()
+        further = sheets.behind_results(chosen, of_inputs, asked.shape)
     content = results_file(
         resources.reader,
-        snapshots,
+        counted,
         chosen,
         resources.result_keys,
-        asked.writer(result_columns(fields, asked.shape)),
+        writer,
         shape=asked.shape,
         packer=asked.packer(),
+        further=further,
     )
     return asked.answer(content, "results", *names)
 

@@ -155,8 +155,9 @@ async def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another.
+    """A file with the results of `runs`, one after another, and what is `further` in it.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
     """
@@ -167,6 +168,9 @@ async def results_file(
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(_packed, packer, write, portion)
         await _refuse_changed(reader, run)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
     yield packer.end(writer.end())
 
 
@@ -187,6 +191,20 @@ async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
         raise OrderChangedError(run.run_uid)
 
 
+async def inputs(
+    reader: Reader, run: RunSnapshot, chosen: InputFilter
+) -> AsyncIterator[list[Record]]:
+    """Records of the inputs of a run in export order, in portions.
+
+    Raises OrderChangedError in the end if that order is another one by then.
+    """
+    after = b""
+    while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
+        yield [input_record(run.run_uid, view) for view in views]
+        after = views[-1].order_key
+    await _refuse_changed(reader, run)
+
+
 async def inputs_file(
     reader: Reader,
     run: RunSnapshot,
@@ -195,21 +213,22 @@ async def inputs_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
     packer = packer or Packer()
-    write = _inputs_written(writer, shape)
+    write = inputs_written(writer, shape)
     yield packer.begin(writer.start())
-    after = b""
-    while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
-        records: list[Record] = [input_record(run.run_uid, view) for view in views]
+    async for records in inputs(reader, run, chosen):
         yield await asyncio.to_thread(_packed, packer, write, records)
-        after = views[-1].order_key
-    await _refuse_changed(reader, run)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
     yield packer.end(writer.end())
 
 
-def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
     if isinstance(writer, TableWriter):

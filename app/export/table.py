@@ -63,7 +63,7 @@ class SheetWriter(TableWriter[Cell]):
     """How many cells so far have only the beginning of what they should, and say so."""
 
     @abstractmethod
-    def sheet(self, name: str, columns: Sequence[str]) -> bytes:
+    def sheet(self, name: str, columns: Collection[str]) -> bytes:
         """End the table, and begin another one: from now on, `columns` and rows are its."""
 
 

@@ -79,6 +79,9 @@ class _Sink:
     def flush(self) -> None:
         """Nothing waits."""
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def taken(self) -> bytes:
         taken = b"".join(self._pieces)
         self._pieces.clear()
@@ -94,14 +97,9 @@ class Package:
 
     def __init__(self) -> None:
         self._sink = _Sink()
-        self._archive = _Archive(
-            self._sink,  # type: ignore[arg-type]  # writing needs no more than it has
-            "w",
-            ZIP_DEFLATED,
-            compresslevel=_DEFLATE_LEVEL,
-        )
+        self._archive = _Archive(self._sink, "w", ZIP_DEFLATED, compresslevel=_DEFLATE_LEVEL)
         self._sheets: list[tuple[str, str]] = []
-        self._sheet: IO[bytes] | None = None
+        self._sheet: IO[bytes]
         self._add("[Content_Types].xml", _CONTENT_TYPES)
         self._add("_rels/.rels", _relationships([("officeDocument", "xl/workbook.xml")]))
         self._add("xl/styles.xml", _STYLES)
@@ -114,12 +112,10 @@ class Package:
 
     def write(self, xml: bytes) -> int:
         """Go on with the sheet; how many bytes that were."""
-        assert self._sheet is not None
         return self._sheet.write(xml)
 
     def end_sheet(self, absolute_area: str) -> None:
         """The sheet is whole; its filters span this area, such as `$A$1:$C$9`."""
-        assert self._sheet is not None
         self._sheet.close()
         self._sheets[-1] = (self._sheets[-1][0], absolute_area)
 

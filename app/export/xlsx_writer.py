@@ -4,7 +4,7 @@ Each text stands in its cell, not in a table of all texts, which would have to b
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 from app.canonical import Json, canonical
@@ -63,7 +63,7 @@ class XlsxWriter(SheetWriter[Json]):
     is_compressible: ClassVar[bool] = False
 
     def __init__(
-        self, columns: Sequence[str], name: str = "Results", *, rows_max: int = ROWS_MAX
+        self, columns: Collection[str], name: str = "Results", *, rows_max: int = ROWS_MAX
     ) -> None:
         """`name` is the first sheet's; no sheet has more than `rows_max` rows with its header."""
         super().__init__(columns)
@@ -83,7 +83,7 @@ class XlsxWriter(SheetWriter[Json]):
         self._begin()
         return self._package.taken()
 
-    def sheet(self, name: str, columns: Sequence[str]) -> bytes:
+    def sheet(self, name: str, columns: Collection[str]) -> bytes:
         """End the sheet, and begin another one."""
         self._end()
         self._name, self._number, self.columns = name, 0, columns
@@ -120,7 +120,7 @@ class XlsxWriter(SheetWriter[Json]):
         name = self._name if self._number == 1 else f"{self._name} {self._number}"
         self._package.begin_sheet(name)
         self._bytes = self._package.write(SHEET_START.encode())
-        self._write([self.columns], is_header=True)
+        self._write([list(self.columns)], is_header=True)
 
     def _end(self) -> None:
         last = letters(len(self.columns))
