@@ -29,20 +29,19 @@ _MEANINGS = (
     (b">", b"&gt;"),
     (b"\r", b"&#13;"),
     (b"\x01", b'<row r="'),
-    (b"\x02", b'">'),
-    (b"\x03", b"</row>"),
-    (b"\x04", b'<c r="'),
-    (b"\x05", b'" t="inlineStr"><is><t>'),
-    (b"\x06", b'" t="inlineStr"><is><t xml:space="preserve">'),
-    (b"\x0e", b'" s="%d" t="inlineStr"><is><t xml:space="preserve">' % BOLD),
-    (b"\x07", b"</t></is></c>"),
-    (b"\x08", b'"><v>'),
-    (b"\x0b", b'" t="b"><v>'),
-    (b"\x0c", b"</v></c>"),
+    (b"\x02", b'"><c r="'),
+    (b"\x03", b'</v></c><c r="'),
+    (b"\x05", b'" t="str"><v>'),
+    (b"\x06", b'" t="str"><v xml:space="preserve">'),
+    (b"\x07", b'"><v>'),
+    (b"\x08", b'" t="b"><v>'),
+    (b"\x0b", b'" s="%d" t="str"><v xml:space="preserve">' % BOLD),
+    (b"\x0c", b"</v></c></row>"),
+    (b"\x0e", b'"/>'),
 )
 """What becomes of characters in texts, then of marks that rows are put together with: so a portion
-is escaped and made XML as a whole, in a few passes in C."""
-_MARKS_OF_A_ROW = _MARKS_OF_A_CELL = 3
+is escaped and made XML as a whole, in a few passes in C. They are single characters, since for
+those Python looks much quicker."""
 
 _CONTROLS = bytes(code for code in range(32) if chr(code) not in "\t\n\r")
 _NO_XML = "[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
@@ -50,7 +49,7 @@ _UNSPEAKABLE = re.compile(_NO_XML)
 _LIKE_AN_ESCAPE = re.compile(f"_(?=x[0-9A-Fa-f]{{4}}(?:_|{_NO_XML}))")
 
 
-class XlsxWriter(SheetWriter[Json]):
+class XlsxWriter(SheetWriter[str]):
     """Texts stay texts, and numbers are such where Excel shows all of their digits.
 
     Lists and objects are cells of JSON. A sheet that is full goes on in another one with the same
@@ -90,11 +89,18 @@ class XlsxWriter(SheetWriter[Json]):
         self._begin()
         return self._package.taken()
 
-    def as_cells(self, values: Sequence[Json]) -> Sequence[Json]:
-        """The values themselves: they are only looked at where they stand."""
-        return values
+    def as_cells(self, values: Sequence[Json]) -> Sequence[str]:
+        """Each value behind a mark of how it is written; nothing for null."""
+        return [
+            (f"\x05{value}" if value.strip() == value else f"\x06{value}")
+            if value.__class__ is str
+            else ""
+            if value is None
+            else _cell(value)
+            for value in values
+        ]
 
-    def lines(self, lines: Iterable[Sequence[Json]]) -> bytes:
+    def lines(self, lines: Iterable[Sequence[str]]) -> bytes:
         """A row each."""
         rows = list(lines)
         self.rows_written += len(rows)
@@ -116,66 +122,53 @@ class XlsxWriter(SheetWriter[Json]):
     def _begin(self) -> None:
         self._number += 1
         self._row = 0
-        self._starts = [f"\x04{letters(number)}" for number in range(1, len(self.columns) + 1)]
+        self._starts = [f"\x03{letters(number)}" for number in range(1, len(self.columns) + 1)]
         name = self._name if self._number == 1 else f"{self._name} {self._number}"
         self._package.begin_sheet(name)
         self._bytes = self._package.write(SHEET_START.encode())
-        self._write([list(self.columns)], is_header=True)
+        self._write([self.as_cells(list(self.columns))], is_header=True)
 
     def _end(self) -> None:
         last = letters(len(self.columns))
         self._package.write(sheet_end(f"A1:{last}{self._row}").encode())
         self._package.end_sheet(f"$A$1:${last}${self._row}")
 
-    def _write(self, rows: Sequence[Sequence[Json]], *, is_header: bool = False) -> None:
-        xml = self._marked(rows, is_plain=True) or self._marked(rows, is_plain=False)
+    def _write(self, rows: Sequence[Sequence[str]], *, is_header: bool = False) -> None:
+        first = self._row + 1
+        xml = b"".join([self._marked(str(place), row) for place, row in enumerate(rows, first)])
         if is_header:
-            xml = xml.replace(b"\x05", b"\x0e").replace(b"\x06", b"\x0e")
+            xml = xml.replace(b"\x05", b"\x0b").replace(b"\x06", b"\x0b")
         for mark, meaning in _MEANINGS:
             xml = xml.replace(mark, meaning)
         self._row += len(rows)
         self._bytes += self._package.write(xml)
 
-    def _marked(self, rows: Sequence[Sequence[Json]], *, is_plain: bool) -> bytes:
-        """Rows with marks for XML; nothing if they were said to be plain, but one is not."""
-        lines: list[bytes] = []
-        marks = 0
-        for number, values in enumerate(rows, self._row + 1):
-            cells = self._cells(str(number), values, is_plain=is_plain)
-            # Each by itself, since one emoji makes a text four times as large.
-            lines.append(f"\x01{number}\x02{''.join(cells)}\x03".encode())
-            marks += _MARKS_OF_A_ROW + _MARKS_OF_A_CELL * len(cells)
-        xml = b"".join(lines)
-        if is_plain and (
-            len(xml) - len(xml.translate(None, _CONTROLS)) != marks
-            or (b"\xef" in xml and (b"\xef\xbf\xbe" in xml or b"\xef\xbf\xbf" in xml))
+    def _marked(self, number: str, row: Sequence[str], *, is_fitting: bool = False) -> bytes:
+        """A row with marks for XML. What a cell cannot hold as it is gets escaped, or cut."""
+        cells = [
+            f"{start}{number}{cell}" for start, cell in zip(self._starts, row, strict=True) if cell
+        ]
+        text = "".join(cells)
+        if not text:
+            return f"\x01{number}\x0e".encode()
+        line = f"\x01{number}\x02{text[1:]}\x0c".encode()
+        if is_fitting or not (
+            len(text) > _UNITS_MAX // 2
+            or "_x" in text
+            or len(line) - len(line.translate(None, _CONTROLS)) != 2 + 2 * len(cells)
+            or (b"\xef" in line and (b"\xef\xbf\xbe" in line or b"\xef\xbf\xbf" in line))
         ):
-            return b""
-        return xml
+            return line
+        return self._marked(number, list(map(self._fitting, row)), is_fitting=True)
 
-    def _cells(self, row: str, values: Sequence[Json], *, is_plain: bool) -> list[str]:
-        """The cells of a row, those of null left out."""
-        cells = []
-        for start, value in zip(self._starts, values, strict=True):
-            if value.__class__ is str:
-                text = value
-            elif value is None:
-                continue
-            elif value.__class__ is bool:
-                cells.append(f"{start}{row}\x0b{value:d}\x0c")
-                continue
-            elif _is_shown(value):
-                cells.append(f"{start}{row}\x08{value!r}\x0c")
-                continue
-            else:
-                text = canonical(value).decode()
-            if not is_plain or "_x" in text or len(text) > _UNITS_MAX // 2:
-                text = _escaped(self._cut(text))
-            mark = "\x05" if text.strip() == text else "\x06"
-            cells.append(f"{start}{row}{mark}{text}\x07")
-        return cells
+    def _fitting(self, cell: str) -> str:
+        """As Excel writes what XML cannot, and what looks as if it had been written so."""
+        text = _LIKE_AN_ESCAPE.sub("_x005F_", self._cut(cell[1:]))
+        return cell[:1] + _UNSPEAKABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
 
     def _cut(self, text: str) -> str:
+        if len(text) <= _UNITS_MAX // 2:
+            return text
         units = text.encode("utf-16-le")
         if len(units) <= 2 * _UNITS_MAX:
             return text
@@ -185,20 +178,21 @@ class XlsxWriter(SheetWriter[Json]):
         return kept.decode("utf-16-le", "ignore") + mark  # without the half of a character
 
 
-def _is_shown(value: Json) -> bool:
+def _cell(value: Json) -> str:
+    kind = value.__class__
+    if kind is bool:
+        return "\x081" if value else "\x080"
+    if (kind is int and -_INTEGER_LIMIT < value < _INTEGER_LIMIT) or (
+        kind is float and _is_shown(value)
+    ):
+        return f"\x07{value!r}"
+    return f"\x05{canonical(value).decode()}"
+
+
+def _is_shown(value: float) -> bool:
     """Whether Excel shows all digits of a number."""
-    if value.__class__ is int:
-        return bool(-_INTEGER_LIMIT < value < _INTEGER_LIMIT)
-    if value.__class__ is float:
-        is_in_range = not value or _REAL_MIN < abs(value) <= _REAL_MAX
-        return is_in_range and float(f"{value:.15g}") == value
-    return False
-
-
-def _escaped(text: str) -> str:
-    """As Excel writes what XML cannot, and what looks as if it had been written so."""
-    text = _LIKE_AN_ESCAPE.sub("_x005F_", text)
-    return _UNSPEAKABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+    is_in_range = not value or _REAL_MIN < abs(value) <= _REAL_MAX
+    return is_in_range and float(f"{value:.15g}") == value
 
 
 def letters(number: int) -> str:
