@@ -29,19 +29,22 @@ _MEANINGS = (
     (b">", b"&gt;"),
     (b"\r", b"&#13;"),
     (b"\x01", b'<row r="'),
-    (b"\x02", b'"><c r="'),
-    (b"\x03", b'</v></c><c r="'),
-    (b"\x05", b'" t="str"><v>'),
-    (b"\x06", b'" t="str"><v xml:space="preserve">'),
-    (b"\x07", b'"><v>'),
-    (b"\x08", b'" t="b"><v>'),
-    (b"\x0b", b'" s="%d" t="str"><v xml:space="preserve">' % BOLD),
-    (b"\x0c", b"</v></c></row>"),
-    (b"\x0e", b'"/>'),
+    (b"\x02", b'">'),
+    (b"\x03", b'<c r="'),
+    (b"\x04", b'" t="inlineStr"><is><t>'),
+    (b"\x05", b'" t="inlineStr"><is><t xml:space="preserve">'),
+    (b"\x06", b'" s="%d" t="inlineStr"><is><t xml:space="preserve">' % BOLD),
+    (b"\x07", b"</t></is></c>"),
+    (b"\x08", b'"><v>'),
+    (b"\x0b", b'" t="b"><v>'),
+    (b"\x0c", b"</v></c>"),
+    (b"\x0e", b"</row>"),
 )
 """What becomes of characters in texts, then of marks that rows are put together with: so a portion
 is escaped and made XML as a whole, in a few passes in C. They are single characters, since for
 those Python looks much quicker."""
+_MARKS = 3
+"""Of a row, and of each cell in it."""
 
 _CONTROLS = bytes(code for code in range(32) if chr(code) not in "\t\n\r")
 _NO_XML = "[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
@@ -92,7 +95,7 @@ class XlsxWriter(SheetWriter[str]):
     def as_cells(self, values: Sequence[Json]) -> Sequence[str]:
         """Each value behind a mark of how it is written; nothing for null."""
         return [
-            (f"\x05{value}" if value.strip() == value else f"\x06{value}")
+            (f"\x04{value}\x07" if value.strip() == value else f"\x05{value}\x07")
             if value.__class__ is str
             else ""
             if value is None
@@ -137,7 +140,7 @@ class XlsxWriter(SheetWriter[str]):
         first = self._row + 1
         xml = b"".join([self._marked(str(place), row) for place, row in enumerate(rows, first)])
         if is_header:
-            xml = xml.replace(b"\x05", b"\x0b").replace(b"\x06", b"\x0b")
+            xml = xml.replace(b"\x04", b"\x06").replace(b"\x05", b"\x06")
         for mark, meaning in _MEANINGS:
             xml = xml.replace(mark, meaning)
         self._row += len(rows)
@@ -149,13 +152,11 @@ class XlsxWriter(SheetWriter[str]):
             f"{start}{number}{cell}" for start, cell in zip(self._starts, row, strict=True) if cell
         ]
         text = "".join(cells)
-        if not text:
-            return f"\x01{number}\x0e".encode()
-        line = f"\x01{number}\x02{text[1:]}\x0c".encode()
+        line = f"\x01{number}\x02{text}\x0e".encode()
         if is_fitting or not (
             len(text) > _UNITS_MAX // 2
             or "_x" in text
-            or len(line) - len(line.translate(None, _CONTROLS)) != 2 + 2 * len(cells)
+            or len(line) - len(line.translate(None, _CONTROLS)) != _MARKS + _MARKS * len(cells)
             or (b"\xef" in line and (b"\xef\xbf\xbe" in line or b"\xef\xbf\xbf" in line))
         ):
             return line
@@ -163,8 +164,11 @@ class XlsxWriter(SheetWriter[str]):
 
     def _fitting(self, cell: str) -> str:
         """As Excel writes what XML cannot, and what looks as if it had been written so."""
-        text = _LIKE_AN_ESCAPE.sub("_x005F_", self._cut(cell[1:]))
-        return cell[:1] + _UNSPEAKABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+        if not cell:
+            return cell
+        text = _LIKE_AN_ESCAPE.sub("_x005F_", self._cut(cell[1:-1]))
+        text = _UNSPEAKABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+        return f"{cell[0]}{text}{cell[-1]}"
 
     def _cut(self, text: str) -> str:
         if len(text) <= _UNITS_MAX // 2:
@@ -181,12 +185,12 @@ class XlsxWriter(SheetWriter[str]):
 def _cell(value: Json) -> str:
     kind = value.__class__
     if kind is bool:
-        return "\x081" if value else "\x080"
+        return "\x0b1\x0c" if value else "\x0b0\x0c"
     if (kind is int and -_INTEGER_LIMIT < value < _INTEGER_LIMIT) or (
         kind is float and _is_shown(value)
     ):
-        return f"\x07{value!r}"
-    return f"\x05{canonical(value).decode()}"
+        return f"\x08{value!r}\x0c"
+    return f"\x04{canonical(value).decode()}\x07"
 
 
 def _is_shown(value: float) -> bool:
