@@ -8,8 +8,8 @@ import pytest
 
 from app.api.downloads import Download
 from app.api.problems import ProblemError
-from app.export.column_types import typed
 from app.export.csv_writer import CsvOptions
+from app.export.records import typed
 from app.export.sheets import RUN_COLUMNS
 from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 from tests.callbacks import new_run, sent
