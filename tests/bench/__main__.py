@@ -24,10 +24,12 @@ from tests.bench.notifying import notifying
 from tests.bench.postgres import copying, outage, postgres_acknowledging, postgres_sustained
 from tests.bench.reconciling import reconciling
 from tests.bench.servers import scratch
+from tests.bench.workbooks import workbooks
 
 MEASURES = {
     **SQLITE_MEASURES,
     "flatten": flattening,
+    "xlsx": workbooks,
     "reconcile": reconciling,
     "notify": notifying,
     "pg-ack": postgres_acknowledging,
