@@ -5,6 +5,7 @@ Each text stands in its cell, not in a table of all texts, which would have to b
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import ClassVar
 
 from app.canonical import Json, canonical
@@ -105,15 +106,14 @@ class XlsxWriter(SheetWriter[str]):
 
     def lines(self, lines: Iterable[Sequence[str]]) -> bytes:
         """A row each."""
-        rows = list(lines)
-        self.rows_written += len(rows)
-        while rows:
+        left = iter(lines)
+        # Some at a time, since what was just made is near at hand.
+        while rows := list(islice(left, min(_ROWS_AT_ONCE, self._rows_max - self._row) or 1)):
             if self._row >= self._rows_max or self._bytes > _SHEET_BYTES_MAX:
                 self._end()
                 self._begin()
-            some = min(_ROWS_AT_ONCE, self._rows_max - self._row)
-            self._write(rows[:some])
-            del rows[:some]
+            self._write(rows)
+            self.rows_written += len(rows)
         return self._package.taken()
 
     def end(self) -> bytes:
