@@ -1,12 +1,12 @@
 """What a workbook has behind its rows: inputs that failed, and the facts of its runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from app.canonical import Json, dumps, parse
+from app.canonical import dumps, parse
 from app.export.column_types import Columns
-from app.export.stream import inputs, inputs_written
+from app.export.stream import input_records, inputs_written, run_by_run
 from app.export.table import Shape, SheetWriter
 from app.model import FAILED_INPUT_STATUSES
 from app.record import run_record
@@ -15,6 +15,7 @@ from app.store.views import InputFilter, ResultFilter, RunSnapshot, RunView
 
 FAILED_INPUTS = "Failed inputs"
 RUN = "Run"
+FILE = "File"
 _COUNTS = (
     "callbacks",
     "duplicates",
@@ -48,12 +49,11 @@ RUN_COLUMNS = (
     *(f"counts.{name}" for name in _COUNTS),
     *(f"losses.{name}" for name in _LOSSES),
     *_BEHIND,
-    "file.rows",
-    "file.failed_inputs",
-    "file.cells_cut",
 )
-"""Of the run when the file began, then what of it the file has. No time of the file itself, since
-the same state is to give the same bytes."""
+"""Of the run when the file began. No time of the file, since the same state is to give the same
+bytes."""
+FILE_COLUMNS = ("rows", "failed_inputs", "cells_cut")
+"""How many rows the first sheets have, those of failed inputs, and how many cells were too long."""
 
 
 def run_facts(run: RunView) -> bytes:
@@ -71,7 +71,7 @@ def run_facts(run: RunView) -> bytes:
 
 
 class FurtherSheets:
-    """Behind the results of runs, or behind the inputs of one: two sheets, or the last alone."""
+    """Sheets behind the results of runs, or behind the inputs of one."""
 
     def __init__(
         self,
@@ -85,16 +85,6 @@ class FurtherSheets:
         self._writer = writer
         self._runs = runs
         self._facts = facts
-        self._seen = (0, 0)
-        self._written: list[list[int]] = []
-        """Of each run: rows, failed inputs, cells that were cut."""
-
-    def counted(self) -> Iterator[RunSnapshot]:
-        """The runs. What is written until the next one is asked for counts as of the last one."""
-        for run in self._runs:
-            yield run
-            rows, cut = self._news()
-            self._written.append([rows, 0, cut])
 
     async def behind_results(
         self, chosen: ResultFilter, columns: Columns, shape: Shape
@@ -105,32 +95,22 @@ class FurtherSheets:
             custom=chosen.custom,
             statuses=tuple(sorted(FAILED_INPUT_STATUSES)),
         )
+        rows = self._writer.rows_written
         yield self._writer.sheet(FAILED_INPUTS, columns)
         write = inputs_written(self._writer, shape)
-        for run, written in zip(self._runs, self._written, strict=True):
-            async for records in inputs(self._reader, run, failed):
-                yield await asyncio.to_thread(write, records)
-            rows, cut = self._news()
-            written[1] += rows
-            written[2] += cut
-        yield self._run_sheet()
+        async for records in run_by_run(
+            self._reader, self._runs, lambda run: input_records(self._reader, run, failed)
+        ):
+            yield await asyncio.to_thread(write, records)
+        yield self._facts_sheets(rows, self._writer.rows_written - rows)
 
     async def behind_inputs(self) -> AsyncIterator[bytes]:
-        """Facts alone; of how many of the inputs failed, the sheet before tells."""
-        rows, cut = self._news()
-        self._written.append([rows, 0, cut])
-        yield self._run_sheet()
+        """Facts alone; which of the inputs failed, the sheet before tells."""
+        yield self._facts_sheets(self._writer.rows_written, None)
 
-    def _news(self) -> tuple[int, int]:
-        """Rows and cut cells since this was last asked."""
-        rows, cut = self._seen
-        self._seen = self._writer.rows_written, self._writer.cells_cut
-        return self._seen[0] - rows, self._seen[1] - cut
-
-    def _run_sheet(self) -> bytes:
-        begun = self._writer.sheet(RUN, RUN_COLUMNS)
-        rows: Iterator[list[Json]] = (
-            parse(facts) + written
-            for facts, written in zip(self._facts, self._written, strict=True)
-        )
-        return begun + self._writer.lines(map(self._writer.as_cells, rows))
+    def _facts_sheets(self, rows: int, failed_inputs: int | None) -> bytes:
+        written = self._writer.sheet(RUN, RUN_COLUMNS)
+        written += self._writer.lines(map(self._writer.as_cells, map(parse, self._facts)))
+        written += self._writer.sheet(FILE, FILE_COLUMNS)
+        counts = (rows, failed_inputs, self._writer.cells_cut)
+        return written + self._writer.lines([self._writer.as_cells(counts)])

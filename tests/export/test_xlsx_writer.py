@@ -14,7 +14,8 @@ from openpyxl.utils import get_column_letter
 
 from app.canonical import canonical, parse
 from app.export import xlsx_writer
-from app.export.records import Result, flat_result
+from app.export.layouts import flat_result
+from app.export.records import Result
 from app.export.stream import result_columns
 from app.export.table import result_lines
 from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter, letters
