@@ -14,8 +14,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "format": {
         "schema": {"type": "string", "enum": list(FORMATS)},
         "description": (
-            "Stream everything as a file instead of a page. Of xlsx, results have a sheet of"
-            " failed inputs and one of the runs' facts behind them."
+            "Stream everything as a file instead of a page. In xlsx, sheets of failed inputs, and"
+            " of facts about the runs and the file, come behind the results."
         ),
     },
     "shape": {
