@@ -128,9 +128,15 @@ class ResultSet:
         return lambda rows: writer.rows(map(make, rows))
 
     def file(
-        self, reader: Reader, writer: Writer, *, shape: Shape, packer: Packer | None = None
+        self,
+        reader: Reader,
+        writer: Writer,
+        *,
+        shape: Shape,
+        packer: Packer | None = None,
+        further: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[bytes]:
-        """All of it as a file; `writer` has the columns of this shape.
+        """All of it as a file, and what is `further` in it; `writer` has the columns of this shape.
 
         Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
         """
@@ -143,8 +149,9 @@ class ResultSet:
                 writer,
                 shape=shape,
                 packer=packer,
+                further=further,
             )
-        return file_of(self.portions(reader), self.written(writer, shape), writer, packer)
+        return file_of(self.portions(reader), self.written(writer, shape), writer, packer, further)
 
     async def portions(self, reader: Reader) -> AsyncIterator[list[ResultRow]]:
         """The rows in export order, in portions. Raises OrderChangedError, see `file`."""

@@ -189,12 +189,16 @@ async def file_of(
     write: Callable[[list[Row]], bytes],
     writer: Writer,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with these rows; it begins before the first of them is there."""
+    """A file with these rows, and what is `further` in it; it begins before any is there."""
     packer = packer or Packer()
     yield packer.begin(writer.start())
     async for portion in portions:
         yield await asyncio.to_thread(_packed, packer, write, portion)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
     yield packer.end(writer.end())
 
 
@@ -207,6 +211,7 @@ def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the results of `runs`, one after another, as they are.
 
@@ -217,7 +222,7 @@ def results_file(
         lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
         return file_of(lines, writer.lines, writer, packer)
     rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
-    return file_of(rows, _results_written(writer, shape), writer, packer)
+    return file_of(rows, _results_written(writer, shape), writer, packer, further)
 
 
 async def _lines(
@@ -253,10 +258,11 @@ def inputs_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
     rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
-    return file_of(rows, _inputs_written(writer, shape), writer, packer)
+    return file_of(rows, inputs_written(writer, shape), writer, packer, further)
 
 
 async def input_records(
@@ -269,7 +275,8 @@ async def input_records(
         after = views[-1].order_key
 
 
-def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
     if isinstance(writer, TableWriter):
