@@ -62,14 +62,6 @@ def _flatten(
             yield prefix + spelled(key), item
 
 
-def field_names(value: Mapping[str, Json]) -> tuple[str, ...]:
-    """The names of `flatten`; quick where nothing opens up or is escaped: most of the time."""
-    if dict in map(type, value.values()):
-        return tuple([name for name, _ in flatten(value)])
-    text = "".join(value)
-    return tuple(map(escaped, value)) if "." in text or "\\" in text else tuple(value)
-
-
 def lookup_values(custom_data: Json) -> list[tuple[str, str]]:
     """(path, value) pairs by which a `custom_data` can be found, at most `VALUES_MAX`.
 

@@ -17,7 +17,9 @@ from app.api.selections import chosen_selection, refused
 from app.export.chosen_fields import SelectionError
 from app.export.layouts import flat_result, result_record
 from app.export.result_set import ALL, ResultSet, Selection
-from app.export.stream import OrderChangedError, results, snapshot
+from app.export.sheets import FurtherSheets, run_facts
+from app.export.stream import OrderChangedError, input_columns, results, snapshot
+from app.export.table import SheetWriter
 from app.record import Record, input_key_of
 from app.store import cursor
 from app.store.views import (
@@ -111,10 +113,21 @@ async def _answer(
     if asked is None:
         return await _page(request, parameters, runs, chosen, selection)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots = [await snapshot(resources.reader, run) async for run in _runs(resources, runs)]
+    snapshots, facts = [], []
+    async for run in runs_in_export_order(resources, runs):
+        snapshots.append(await snapshot(resources.reader, run))
+        facts.append(run_facts(run))
     wanted = await _result_set(resources, snapshots, chosen, selection)
     writer = asked.writer(wanted.columns(asked.shape))
-    content = wanted.file(resources.reader, writer, shape=asked.shape, packer=asked.packer())
+    further = None
+    if isinstance(writer, SheetWriter):
+        fields = await resources.reader.fields([run.run_uid for run in snapshots])
+        of_inputs = asked.fitting(input_columns(fields, asked.shape))
+        sheets = FurtherSheets(resources.reader, writer, snapshots, facts)
+        further = sheets.behind_results(chosen, of_inputs, asked.shape)
+    content = wanted.file(
+        resources.reader, writer, shape=asked.shape, packer=asked.packer(), further=further
+    )
     return asked.answer(content, "results", *names)
 
 
@@ -145,14 +158,14 @@ async def _page(
     limit = parameters.limit()
     known: list[RunSnapshot] = []
     if selection != ALL:  # else the catalogue is not needed
-        known = [run.snapshot async for run in _runs(resources, runs)]
+        known = [run.snapshot async for run in runs_in_export_order(resources, runs)]
     after_run, order_no, after = None, 0, START
     if given := parameters.text("cursor"):
         after_run, order_no, *place = cursor.decode("results", given, (str, int, bytes, str, int))
         after = ResultPosition(*place)
     found: list[Result] = []
     seen: list[RunView] = []
-    async for run in _runs(resources, runs, from_uid=after_run):
+    async for run in runs_in_export_order(resources, runs, from_uid=after_run):
         if run.run_uid == after_run and run.order_no != order_no:
             raise OrderChangedError(run.run_uid)
         seen.append(run)
@@ -182,7 +195,7 @@ async def _page(
     return page(request, [make(result) for result in found[:limit]], next_cursor)
 
 
-async def _runs(
+async def runs_in_export_order(
     resources: Resources, chosen: RunFilter, from_uid: str | None = None
 ) -> AsyncIterator[RunView]:
     """The chosen runs in export order, from the one named on."""

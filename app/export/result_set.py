@@ -30,7 +30,7 @@ from app.export.keys import KeyOf, auto_key, key_by, key_fields
 from app.export.layouts import JOINED, RESULTS, UNWOUND, UNWOUND_JOINED, Joined, Layout
 from app.export.records import Result, typed
 from app.export.skimming import Skim, Skimmed
-from app.export.stream import file_of, results, run_by_run, skimmed
+from app.export.stream import file_of, results, results_file, run_by_run, skimmed
 from app.export.table import Shape, TableWriter, row_lines
 from app.export.unwinding import unwound, unwound_fields
 from app.fields import parts
@@ -128,13 +128,30 @@ class ResultSet:
         return lambda rows: writer.rows(map(make, rows))
 
     def file(
-        self, reader: Reader, writer: Writer, *, shape: Shape, packer: Packer | None = None
+        self,
+        reader: Reader,
+        writer: Writer,
+        *,
+        shape: Shape,
+        packer: Packer | None = None,
+        further: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[bytes]:
-        """All of it as a file; `writer` has the columns of this shape.
+        """All of it as a file, and what is `further` in it; `writer` has the columns of this shape.
 
         Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
         """
-        return file_of(self.portions(reader), self.written(writer, shape), writer, packer)
+        if self._selection == ALL:
+            return results_file(
+                reader,
+                self.runs,
+                self._chosen,
+                self._result_keys,
+                writer,
+                shape=shape,
+                packer=packer,
+                further=further,
+            )
+        return file_of(self.portions(reader), self.written(writer, shape), writer, packer, further)
 
     async def portions(self, reader: Reader) -> AsyncIterator[list[ResultRow]]:
         """The rows in export order, in portions. Raises OrderChangedError, see `file`."""
@@ -171,7 +188,7 @@ class ResultSet:
         if distinct is None:
             return None
         chosen = self._chosen
-        is_all = chosen.input_key is None and not chosen.custom and not chosen.is_by_time
+        is_all = not (chosen.names_inputs or chosen.is_by_time)
         expected = sum(run.results for run in self.runs) if is_all else 0
         return KEEPERS[distinct.keep](expected=expected, folder=self._folder)
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from app.export.column_types import Columns
 from app.export.compression import Packer
-from app.export.formats import Writer
+from app.export.formats import LineWriter, Writer
 from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
+from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
@@ -92,7 +93,7 @@ async def results(
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
     """
-    async for callbacks in _callbacks(reader, run, chosen, after, limit):
+    async for callbacks in _callbacks(reader, run, chosen, after=after, limit=limit):
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
@@ -108,7 +109,7 @@ async def skimmed(
     skim: Skim,
 ) -> AsyncIterator[Sequence[Result | Skimmed]]:
     """As `results`, with no more of each than is to be skimmed."""
-    async for callbacks in _callbacks(reader, run, chosen, START, None):
+    async for callbacks in _callbacks(reader, run, chosen):
         yield await asyncio.to_thread(skim.results_in, callbacks)
     async for portion in _from_outputs(reader, run, chosen, START):
         yield portion
@@ -118,20 +119,18 @@ async def _callbacks(
     reader: Reader,
     run: RunSnapshot,
     chosen: ResultFilter,
-    after: ResultPosition,
-    limit: int | None,
+    *,
+    after: ResultPosition = START,
+    limit: int | None = None,
 ) -> AsyncIterator[list[CountedCallback]]:
-    """The callbacks of which results count, from that of `after` on, in portions."""
-    while True:
-        callbacks = await reader.counted_callbacks(
-            run,
-            chosen,
-            after=after,
-            limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
-            bytes_max=PORTION_BYTES,
-        )
-        if not callbacks:
-            break
+    """Callbacks whose results count, from the one of `after` on, in portions."""
+    while callbacks := await reader.counted_callbacks(
+        run,
+        chosen,
+        after=after,
+        limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
+        bytes_max=PORTION_BYTES,
+    ):
         yield callbacks
         after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
 
@@ -140,7 +139,7 @@ async def _from_outputs(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
 ) -> AsyncIterator[list[Result]]:
     """What only `/outputs` showed, page by page."""
-    if chosen.input_key is not None or chosen.custom:
+    if chosen.names_inputs:
         return  # of whose input such a result is, nobody knows
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
@@ -187,15 +186,19 @@ async def run_by_run(
 
 async def file_of(
     portions: AsyncIterator[list[Row]],
-    write: Callable[[Iterable[Row]], bytes],
+    write: Callable[[list[Row]], bytes],
     writer: Writer,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with these rows; it begins before the first of them is there."""
+    """A file with these rows, and what is `further` in it; it begins before any is there."""
     packer = packer or Packer()
     yield packer.begin(writer.start())
     async for portion in portions:
         yield await asyncio.to_thread(_packed, packer, write, portion)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
     yield packer.end(writer.end())
 
 
@@ -208,14 +211,32 @@ def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the results of `runs`, one after another, as they are.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
     `app.export.result_set` makes more of them.
     """
+    if shape == "record" and isinstance(writer, LineWriter):
+        lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
+        return file_of(lines, writer.lines, writer, packer)
     rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
-    return file_of(rows, _results_written(writer, shape), writer, packer)
+    return file_of(rows, _results_written(writer, shape), writer, packer, further)
+
+
+async def _lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    """What `results` gives, as lines of JSON."""
+    if run.is_respelled:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield await asyncio.to_thread(record_lines, portion)
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield await asyncio.to_thread(record_lines, portion)
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
@@ -225,7 +246,7 @@ def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]
     return lambda portion: writer.rows(map(make, portion))
 
 
-def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: list[Row]) -> bytes:
+def _packed(packer: Packer, write: Callable[[list[Row]], bytes], portion: list[Row]) -> bytes:
     return packer.add(write(portion))
 
 
@@ -237,10 +258,11 @@ def inputs_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
     rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
-    return file_of(rows, _inputs_written(writer, shape), writer, packer)
+    return file_of(rows, inputs_written(writer, shape), writer, packer, further)
 
 
 async def input_records(
@@ -253,7 +275,8 @@ async def input_records(
         after = views[-1].order_key
 
 
-def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
     if isinstance(writer, TableWriter):
