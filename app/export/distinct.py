@@ -8,9 +8,9 @@ import os
 import struct
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Literal, NamedTuple, get_args
+from typing import BinaryIO, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from app.canonical import Json, dumps, parse
 from app.export.key_table import KeyTable, packed
@@ -20,6 +20,20 @@ from app.export.skimming import Skimmed
 
 Keep = Literal["first", "last", "merge"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
+
+
+class Fillable(Protocol):
+    """A result as it is to be written, in whichever make."""
+
+    @property
+    def data(self) -> Json:
+        """At least the fields that its key is made of."""
+
+    def fill(self, more: Iterable[dict[str, Json]]) -> None:
+        """Fill its data with what it lacks; see `app.export.filling`."""
+
+
+Row = TypeVar("Row", bound=Fillable)
 
 OUTLINES_MAX = 10_000
 """Of objects, whose fields are known at once; some 1 KB each."""
@@ -44,7 +58,7 @@ class Keeper(ABC):
         """Look at some results ahead."""
 
     @abstractmethod
-    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Row], key_of: KeyOf) -> list[Row]:
         """Those of the next results that are kept, as they are kept."""
 
     @abstractmethod
@@ -63,7 +77,7 @@ class KeepFirst(Keeper):
     def note(self, results: Sequence[Result | Skimmed], key_of: KeyOf) -> None:
         """Nothing."""
 
-    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Row], key_of: KeyOf) -> list[Row]:
         """Results of keys that did not come before."""
         find = self._keys.find
         found = [result for result in results if (key := key_of(result)) is None or find(key) < 0]
@@ -103,7 +117,7 @@ class KeepLast(Keeper):
                     _write_count(keys.memory, place, _read_count(keys.memory, place)[0] + 1)
         keys.rest(len(results))
 
-    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Row], key_of: KeyOf) -> list[Row]:
         """Results after which none of their key is to come."""
         keys, found = self._keys, []
         for result in results:
@@ -133,10 +147,10 @@ _ENTRY_BYTES = 16
 class KeepMerged(Keeper):
     """Keeps the first result of each key, its missing fields filled from those after it.
 
-    See `filled`. Looking ahead it notes of each key which fields its results have had so far, and
-    puts aside what a later one adds; most add nothing. An entry of the table is a number: from
-    below, whether the key's result was kept, where what was put aside begins (0: nowhere), and
-    the fields as bits.
+    See `app.export.filling`. Looking ahead it notes of each key which fields its results have had
+    so far, and puts aside what a later one adds; most add nothing. An entry of the table is a
+    number: from below, whether the key's result was kept, where what was put aside begins (0:
+    nowhere), and the fields as bits.
     """
 
     looks_ahead: ClassVar[bool] = True
@@ -169,7 +183,7 @@ class KeepMerged(Keeper):
             keys.memory[place : place + _ENTRY_BYTES] = entry.to_bytes(_ENTRY_BYTES, "little")
         keys.rest(len(results))
 
-    def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
+    def kept(self, results: Sequence[Row], key_of: KeyOf) -> list[Row]:
         """Results of keys that did not come before, filled."""
         keys, found = self._keys, []
         for result in results:
@@ -184,8 +198,7 @@ class KeepMerged(Keeper):
                 keys.memory[place] |= _KEPT
                 where = entry >> 1 & _WHERE_MASK
                 if where and result.data.__class__ is dict:
-                    for more in self._aside.read(where):
-                        result.data = filled(result.data, more)
+                    result.fill(self._aside.read(where))
             found.append(result)
         keys.rest(len(results))
         return found
@@ -194,23 +207,6 @@ class KeepMerged(Keeper):
         """Give everything back."""
         self._keys.close()
         self._aside.close()
-
-
-def filled(first: dict[str, Json], later: dict[str, Json]) -> dict[str, Json]:
-    """`first`, with what it lacks of `later`: fields that it has not, or that are null.
-
-    Objects are filled field by field. A list is a value, also an empty one: it stays as it is.
-    """
-    found = dict(first)
-    for key, value in later.items():
-        if value is None:
-            continue
-        known = found.get(key)
-        if known is None:
-            found[key] = value
-        elif known.__class__ is dict and value.__class__ is dict:
-            found[key] = filled(known, value)
-    return found
 
 
 class _Had:

@@ -8,10 +8,13 @@ it is done only where that does not depend on the order in which callbacks came
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
+from orjson import Fragment
 
-from app.canonical import canonical, digest, dumps, parse
+from app.canonical import Json, canonical, digest, dumps, parse
+from app.export.filling import filled_by
 from app.export.layouts import result_record
 from app.export.records import Result, results_in
 from app.model import timestamp
@@ -22,6 +25,22 @@ _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(slots=True)
+class KeyedLine:
+    """A result as a line, and what is known of its data without reading the line."""
+
+    data: Json
+    """At least the fields that its key is made of."""
+    line: bytes
+
+    def fill(self, more: Iterable[dict[str, Json]]) -> None:
+        """Fill its data with what they lack."""
+        record = parse(self.line)
+        data = filled_by(record["data"], more)
+        given = {name: Fragment(canonical(record[name])) for name in ("input", "custom_data")}
+        self.line = dumps({**record, **given, "data": Fragment(canonical(data))})
 
 
 def record_lines(results: Iterable[Result]) -> list[bytes]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.canonical import canonical, digest
 from app.export import distinct, key_table
-from app.export.distinct import KEEPERS, KEEPS, Keep, filled
+from app.export.distinct import KEEPERS, KEEPS, Keep
+from app.export.filling import filled
 from app.export.key_table import KeyTable
 from app.export.keys import KeyOf, auto_key
 from app.export.records import Result
