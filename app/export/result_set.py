@@ -179,6 +179,8 @@ class ResultSet:
                     pass
             async for portion in run_by_run(reader, self.runs, partial(rows_of, reader, keeper)):
                 yield portion
+            if keeper is not None:
+                keeper.finish()
         finally:
             if keeper is not None:
                 keeper.close()
@@ -187,7 +189,7 @@ class ResultSet:
         self, reader: Reader, keeper: Keeper | None, run: RunSnapshot
     ) -> AsyncIterator[list[bytes]]:
         """The results of one run that are kept, as lines of JSON."""
-        skim = Skim(self._result_keys, self._key_fields(run))
+        skim = Skim(self._result_keys, self._key_fields(run) or ())
         lines = keyed_lines(reader, run, self._chosen, self._result_keys, skim)
         if keeper is not None:
             async for kept in _kept(lines, keeper, self._key_of(run)):
@@ -228,7 +230,7 @@ class ResultSet:
         key_of, fields = self._key_of(run), self._key_fields(run)
         portions: AsyncIterator[Sequence[Result | Skimmed]] = self._results(reader, run)
         if fields is not None:
-            skim = Skim(self._result_keys, None if keeper.needs_data else fields)
+            skim = Skim(self._result_keys, fields)
             portions = skimmed(reader, run, self._chosen, skim)
         async for portion in portions:
             await asyncio.to_thread(keeper.note, portion, key_of)
