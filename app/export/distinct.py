@@ -55,6 +55,8 @@ class Keeper(ABC):
 
     looks_ahead: ClassVar[bool]
     """Whether all results must be noted before the first is kept."""
+    needs_text: ClassVar[bool] = False
+    """Whether it looks at the text of results that are noted."""
 
     @abstractmethod
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
@@ -188,6 +190,8 @@ class KeepMerged(_KeepAfterLook):
     just those of the first: most are. An entry of the table has a hash of the first one's text,
     its place, and where what was put aside begins (0: nowhere).
     """
+
+    needs_text: ClassVar[bool] = True
 
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         super().__init__(_ENTRY_BYTES, expected, folder)

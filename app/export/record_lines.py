@@ -31,9 +31,13 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 class KeyedLine:
     """A result as a line, and what is known of its data without reading the line."""
 
-    data: Json
-    """At least the fields that its key is made of."""
     line: bytes
+    known: Json = None
+
+    @property
+    def data(self) -> Json:
+        """At least the fields that its key is made of."""
+        return parse(self.line)["data"] if self.known is None else self.known
 
     def fill(self, more: Iterable[dict[str, Json]]) -> None:
         """Fill its data with what they lack."""

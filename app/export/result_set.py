@@ -189,7 +189,10 @@ class ResultSet:
         self, reader: Reader, keeper: Keeper | None, run: RunSnapshot
     ) -> AsyncIterator[list[bytes]]:
         """The results of one run that are kept, as lines of JSON."""
-        skim = Skim(self._result_keys, self._key_fields(run) or ())
+        fields = self._key_fields(run)
+        # Whoever has looked ahead needs hardly any key again.
+        needs_keys = fields is not None and keeper is not None and not keeper.looks_ahead
+        skim = Skim(self._result_keys, fields or ()) if needs_keys else None
         lines = keyed_lines(reader, run, self._chosen, self._result_keys, skim)
         if keeper is not None:
             async for kept in _kept(lines, keeper, self._key_of(run)):
@@ -230,7 +233,7 @@ class ResultSet:
         key_of, fields = self._key_of(run), self._key_fields(run)
         portions: AsyncIterator[Sequence[Result | Skimmed]] = self._results(reader, run)
         if fields is not None:
-            skim = Skim(self._result_keys, fields)
+            skim = Skim(self._result_keys, fields, with_text=keeper.needs_text)
             portions = skimmed(reader, run, self._chosen, skim)
         async for portion in portions:
             await asyncio.to_thread(keeper.note, portion, key_of)

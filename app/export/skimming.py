@@ -18,13 +18,17 @@ class Skimmed(NamedTuple):
 
     data: Json
     text: bytes
-    """All of its data, as JSON."""
+    """All of its data, as JSON; empty if it was not asked for."""
 
 
 class Skim:
     """Reads `fields` of the data of results."""
 
-    def __init__(self, result_keys: Sequence[str], fields: Iterable[str]) -> None:
+    def __init__(
+        self, result_keys: Sequence[str], fields: Iterable[str], *, with_text: bool = False
+    ) -> None:
+        """With text, it has the text of all of the data too."""
+        self._with_text = with_text
         self._result_keys = result_keys
         names = [f"key_{number}" for number in range(len(result_keys))]
         body = msgspec.defstruct(
@@ -35,7 +39,8 @@ class Skim:
         # The functional form, since names are not known before.
         data: Any = TypedDict("Data", dict.fromkeys(fields, Any), total=False)  # type: ignore[misc]
         self._bodies = msgspec.json.Decoder(body)
-        self._lists = msgspec.json.Decoder(list[msgspec.Raw])
+        self._texts = msgspec.json.Decoder(list[msgspec.Raw])
+        self._lists = msgspec.json.Decoder(list[data])
         self._objects = msgspec.json.Decoder(data)
 
     def results_in(self, callbacks: Iterable[CountedCallback]) -> list[Skimmed]:
@@ -45,18 +50,23 @@ class Skim:
     def skimmed(self, body: bytes) -> list[Skimmed]:
         """The results in a body: at least the wanted fields of each, if it is an object."""
         try:
-            return [Skimmed(self._objects.decode(raw), bytes(raw)) for raw in self._raw(body)]
+            return self._skimmed(body)
         except msgspec.MsgspecError:  # a result that is no object, or what must be read exactly
             return [
                 Skimmed(data, dumps(data)) for data in results_of(parse(body), self._result_keys)[1]
             ]
 
-    def _raw(self, body: bytes) -> list[msgspec.Raw]:
+    def _skimmed(self, body: bytes) -> list[Skimmed]:
         """As `app.model.results_of`."""
         for raw in msgspec.structs.astuple(self._bodies.decode(body)):
             start = bytes(memoryview(raw)[:1])
-            if start == b"[":
-                return self._lists.decode(raw)
             if start == b"{":
-                return [raw]
+                return [Skimmed(self._objects.decode(raw), bytes(raw))]
+            if start == b"[":
+                if not self._with_text:
+                    return [Skimmed(data, b"") for data in self._lists.decode(raw)]
+                return [
+                    Skimmed(self._objects.decode(text), bytes(text))
+                    for text in self._texts.decode(raw)
+                ]
         return []

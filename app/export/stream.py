@@ -244,9 +244,9 @@ async def keyed_lines(
     run: RunSnapshot,
     chosen: ResultFilter,
     result_keys: Sequence[str],
-    skim: Skim,
+    skim: Skim | None,
 ) -> AsyncIterator[list[KeyedLine]]:
-    """What `results` gives, as lines of JSON, each with the fields that are to be skimmed."""
+    """What `results` gives, as lines of JSON, each with what is to be skimmed, if anything."""
     if run.is_respelled:
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(_keyed, portion)
@@ -258,15 +258,19 @@ async def keyed_lines(
 
 
 def _keyed(results: Sequence[Result]) -> list[KeyedLine]:
-    data = [result.data for result in results]
-    return list(map(KeyedLine, data, record_lines(results)))
+    return list(map(KeyedLine, record_lines(results), [result.data for result in results]))
 
 
 def _keyed_cut(
-    run_uid: str, callbacks: Sequence[CountedCallback], result_keys: Sequence[str], skim: Skim
+    run_uid: str,
+    callbacks: Sequence[CountedCallback],
+    result_keys: Sequence[str],
+    skim: Skim | None,
 ) -> list[KeyedLine]:
-    data = [skimmed.data for skimmed in skim.results_in(callbacks)]
-    return list(map(KeyedLine, data, callback_lines(run_uid, callbacks, result_keys)))
+    lines = callback_lines(run_uid, callbacks, result_keys)
+    if skim is None:
+        return list(map(KeyedLine, lines))
+    return list(map(KeyedLine, lines, [skimmed.data for skimmed in skim.results_in(callbacks)]))
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:

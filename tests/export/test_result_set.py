@@ -44,7 +44,7 @@ def pieces(
 
     async def keyed(*_: Any) -> AsyncIterator[list[KeyedLine]]:
         for one in rows:
-            yield [KeyedLine(one.data, *record_lines([one]))]
+            yield [KeyedLine(*record_lines([one]))]
 
     monkeypatch.setattr(result_set, "results", portions)
     monkeypatch.setattr(result_set, "keyed_lines", keyed)

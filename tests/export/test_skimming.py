@@ -30,6 +30,8 @@ def test_keys_are_those_of_the_whole_body(body: dict[str, Any], is_ascii: bool) 
     whole = [key_of(result(data)) for data in results_of(parse(text), RESULT_KEYS)[1]]
     found = Skim(RESULT_KEYS, key_fields(ACTION)).skimmed(text)
     assert [key_of(one) for one in found] == whole
+    found = Skim(RESULT_KEYS, key_fields(ACTION), with_text=True).skimmed(text)
+    assert [key_of(one) for one in found] == whole
     assert [parse(one.text) for one in found] == results_of(parse(text), RESULT_KEYS)[1]
 
 
@@ -49,6 +51,8 @@ def test_what_only_an_exact_reading_understands(results: str) -> None:
     key_of = auto_key(ACTION)
     whole = [key_of(result(data)) for data in results_of(parse(text), RESULT_KEYS)[1]]
     found = Skim(RESULT_KEYS, key_fields(ACTION)).skimmed(text)
+    assert [key_of(one) for one in found] == whole
+    found = Skim(RESULT_KEYS, key_fields(ACTION), with_text=True).skimmed(text)
     assert [key_of(one) for one in found] == whole
     assert [parse(one.text) for one in found] == results_of(parse(text), RESULT_KEYS)[1]
 
