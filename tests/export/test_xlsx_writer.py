@@ -65,7 +65,6 @@ def test_results_are_read_as_they_were_given(results: list[Result]) -> None:
 
 
 @given(RESULTS)
-@settings(deadline=None)
 def test_plans_write_what_walking_does(results: list[Result]) -> None:
     columns = result_columns(fields_of(results))
     assert of_results(results) == written(columns, [flat_result(one) for one in results])
