@@ -55,6 +55,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Go on although results are missing, which may be lost for good.",
     },
 }
+_BINARY = {"type": "string", "format": "binary"}
 CUSTOM_DATA = {
     "name": "custom_data",
     "in": "query",
@@ -93,6 +94,7 @@ READ_PROBLEMS = problems(
     }
 )
 
+_FILE_PROBLEMS = problems({"501": "The format needs what is not installed; the answer says what."})
 
 EDGES_PROBLEMS = problems(
     {
@@ -144,15 +146,19 @@ def read(
         found["parameters"].append(CUSTOM_DATA)
     if is_file:
         ok["content"] |= {
-            writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+            writer.media_type.partition(";")[0]: {
+                "schema": {"type": "string"} if writer.is_compressible else _BINARY
+            }
             for writer in FORMATS.values()
             if writer.media_type != "application/json"
         }
         ok["content"] |= {
-            compression.media_type: {"schema": {"type": "string", "format": "binary"}}
-            for compression in COMPRESSIONS.values()
+            compression.media_type: {"schema": _BINARY} for compression in COMPRESSIONS.values()
         }
-    return {**found, "responses": {"200": ok, **READ_PROBLEMS}}
+    return {
+        **found,
+        "responses": {"200": ok, **READ_PROBLEMS, **(_FILE_PROBLEMS if is_file else {})},
+    }
 
 
 def health(name: str, summary: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from app.canonical import Json, dumps
 from app.export.column_types import Columns
 from app.export.csv_writer import CsvWriter
+from app.export.parquet_writer import ParquetWriter
 from app.export.table import Shape
 
 
@@ -113,4 +114,5 @@ FORMATS: dict[str, type[Writer]] = {
     "ndjson": NdjsonWriter,
     "json": JsonWriter,
     "csv": CsvWriter,
+    "parquet": ParquetWriter,
 }

@@ -47,11 +47,11 @@ def results_in(
     body = parse(callback.body)
     _, results = results_of(body, result_keys)
     given, custom_data = body.get("input"), body.get("custom_data")
-    page_id = digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
+    page = page_id(run_uid, callback)
     for place, data in enumerate(results):
         yield Result(
             run_uid=run_uid,
-            result_id=f"{page_id}-{place}",
+            result_id=f"{page}-{place}",
             place=place,
             source="callback",
             callback_key=callback.callback_key,
@@ -62,6 +62,11 @@ def results_in(
             received_ms=callback.received_ms,
             data=data,
         )
+
+
+def page_id(run_uid: str, callback: CountedCallback) -> str:
+    """What the ids of a callback's results begin with."""
+    return digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
 
 
 def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result]:
@@ -122,7 +127,6 @@ _TYPES: dict[str, Scalar] = {
     "_received_at": "time",
     "result_count": "integer",
     "_result_count": "integer",
-    "error.status_code": "integer",
     "error.retryable": "boolean",
     "started_at": "time",
     "_started_at": "time",
@@ -143,8 +147,21 @@ def data_column(field: str) -> str:
     Fields that are called as other columns are have a backslash before them, which is unlike
     any field: there it comes before a dot or another one (`app.fields.escaped`).
     """
-    is_taken = field.startswith(("input.", "custom_data.")) or field in RESULT_OWN_COLUMNS
-    return f"\\{field}" if is_taken else field
+    return f"\\{field}" if _is_taken(field) else field
+
+
+def _is_taken(name: str) -> bool:
+    return name.startswith(("input.", "custom_data.")) or name in RESULT_OWN_COLUMNS
+
+
+def result_field(column: str) -> tuple[str, str] | None:
+    """The section and the field that a column of results is of; None of our own columns."""
+    if column in RESULT_OWN_COLUMNS:
+        return None
+    for section in ("custom_data", "input"):
+        if column.startswith(f"{section}."):
+            return section, column.removeprefix(f"{section}.")
+    return "data", column[1:] if column[:1] == "\\" and _is_taken(column[1:]) else column
 
 
 _CUSTOM_DATA = Section("custom_data", "custom_data.{}".format)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from app.export.column_types import Columns, column_types
 from app.export.compression import Packer
 from app.export.formats import LineWriter, Writer
+from app.export.parquet_writer import ParquetWriter
 from app.export.plans import Section
 from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
@@ -29,6 +30,7 @@ from app.export.records import (
     typed,
 )
 from app.export.table import Shape, TableWriter, input_lines, result_lines
+from app.export.unparsed import UnparsedResults, left_unparsed
 from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
@@ -179,11 +181,14 @@ async def results_file(
         if shape == "record" and isinstance(writer, LineWriter) and not run.is_respelled:
             async for lines in _lines(reader, run, chosen, result_keys):
                 yield await asyncio.to_thread(_packed, packer, writer.lines, lines)
+        elif shape == "flat" and isinstance(writer, ParquetWriter):
+            async for unparsed in _unparsed(reader, run, chosen, result_keys):
+                yield await asyncio.to_thread(_packed, packer, writer.results, unparsed)
         else:
             async for portion in results(reader, run, chosen, result_keys):
                 yield await asyncio.to_thread(_packed, packer, write, portion)
         await _refuse_changed(reader, run)
-    yield packer.end(writer.end())
+    yield packer.end(await asyncio.to_thread(writer.end))
 
 
 async def _lines(
@@ -198,6 +203,20 @@ async def _lines(
         return
     async for portion in _from_outputs(reader, run, chosen, after):
         yield await asyncio.to_thread(record_lines, portion)
+
+
+async def _unparsed(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[Sequence[UnparsedResults | Result]]:
+    """What `results` gives, parsed only where it has to be."""
+    after = START
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(left_unparsed, run.run_uid, callbacks, result_keys)
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
+    if chosen.names_inputs:
+        return
+    async for portion in _from_outputs(reader, run, chosen, after):
+        yield portion
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
@@ -236,7 +255,7 @@ async def inputs_file(
         yield await asyncio.to_thread(_packed, packer, write, records)
         after = views[-1].order_key
     await _refuse_changed(reader, run)
-    yield packer.end(writer.end())
+    yield packer.end(await asyncio.to_thread(writer.end))
 
 
 def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
