@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.bench.exporting import downloads
 from tests.bench.flattening import flattening
 from tests.bench.load import require_programs
 from tests.bench.measures import LONG, Bench, Figure
@@ -28,6 +29,7 @@ from tests.bench.servers import scratch
 MEASURES = {
     **SQLITE_MEASURES,
     "flatten": flattening,
+    "downloads": downloads,
     "reconcile": reconciling,
     "notify": notifying,
     "pg-ack": postgres_acknowledging,
