@@ -23,7 +23,7 @@ with suppress(NotImplementedError):  # not built for some platforms
 
 
 class RowGroups:
-    """Rows in, bytes out. The same rows give the same bytes, in whatever portions they come.
+    """Rows in, bytes out. The same rows in the same portions give the same bytes.
 
     A file begins with `MAGIC`, which is not given here, and is whole only with what `end` gives:
     the footer, without which nothing opens it.
