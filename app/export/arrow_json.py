@@ -16,7 +16,7 @@ from app.export.arrow_arrays import arrow_type, times
 from app.export.column_types import Columns, ColumnType, ListType, Scalar, StructType
 from app.export.records import RESULT_SECTIONS, result_field
 from app.export.unparsed import UnparsedResults
-from app.fields import split
+from app.fields import parts
 from app.kinds import EXACT_MAX
 
 _READ_AS: dict[Scalar, pa.DataType] = {
@@ -50,7 +50,7 @@ class ResultsAsJson:
             if (found := result_field(name)) is not None:
                 section, inner = found
                 place = self._root.members[section]
-                for key in split(inner):
+                for key in parts(inner):
                     place = place.members.setdefault(key, _Place())
                 place.column = name
         self._schema = pa.schema([(name, arrow_type(column)) for name, column in columns.items()])

@@ -12,6 +12,7 @@ from app.export.column_types import Columns
 from app.export.csv_writer import CsvWriter
 from app.export.parquet_writer import ParquetWriter
 from app.export.table import Shape
+from app.export.xlsx_writer import XlsxWriter
 
 
 class Writer(Protocol):
@@ -115,4 +116,5 @@ FORMATS: dict[str, type[Writer]] = {
     "json": JsonWriter,
     "csv": CsvWriter,
     "parquet": ParquetWriter,
+    "xlsx": XlsxWriter,
 }

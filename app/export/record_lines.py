@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from app.canonical import canonical, dumps, parse
-from app.export.records import Result, page_id, result_record, results_in
+from app.export.layouts import result_record
+from app.export.records import Result, page_id, results_in
 from app.export.unparsed import parts_of, result_texts
 from app.model import timestamp
 from app.record import callback_ref

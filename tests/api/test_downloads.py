@@ -167,6 +167,17 @@ def test_parquet_is_what_the_other_formats_are(
     assert (types["_result_count"], types["_started_at"]) == ("int64", "timestamp[us, tz=UTC]")
 
 
+@pytest.mark.parametrize("query", ["unwind=list", "join=inputs", "distinct_on=big&keep=merge"])
+def test_parquet_has_made_up_rows_as_well(
+    shared_collector: CollectorProcess, run: str, query: str
+) -> None:
+    url = f"runs/{run}/results?{query}&format="
+    rows = table(fetched(shared_collector, url + "csv").text)
+    read = pq.read_table(pa.BufferReader(fetched(shared_collector, url + "parquet").content))
+    found = [{k: as_csv(value) for k, value in row.items()} for row in read.to_pylist()]
+    assert found == rows
+
+
 def as_csv(value: Any) -> str:
     """A value as a cell of CSV."""
     match value:

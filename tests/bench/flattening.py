@@ -16,7 +16,7 @@ from tests.export.catalogued import fields_of
 from tests.export.walk import csv_by_walking
 
 ROWS = 2_000
-_LEFT_OUT = {
+LEFT_OUT = {
     "about",
     "background_image_url",
     "birthday",
@@ -72,6 +72,6 @@ def _result(number: int) -> Result:
 
 def small_person(draws: Draws) -> dict[str, Any]:
     """A person of some 1.2 KB."""
-    data = {name: value for name, value in person(draws).items() if name not in _LEFT_OUT}
+    data = {name: value for name, value in person(draws).items() if name not in LEFT_OUT}
     data["experiences"] = data["experiences"][:1]
     return data

@@ -20,8 +20,9 @@ from app.export import parquet_writer, row_groups
 from app.export.arrow_arrays import MisfitError, array_of
 from app.export.arrow_json import ResultsAsJson, UnlikeError
 from app.export.column_types import Columns, ColumnType, ListType, StructType
+from app.export.layouts import flat_result
 from app.export.parquet_writer import ParquetWriter
-from app.export.records import Result, flat_result, result_field, results_in
+from app.export.records import Result, result_field, results_in
 from app.export.stream import input_columns, result_columns
 from app.export.table import input_lines
 from app.export.unparsed import UnparsedResults, left_unparsed
