@@ -1,13 +1,14 @@
 """`…/results`: pages and downloads, of one run or merged over many."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import downloads
-from app.api.downloads import SHAPES, chosen_download
+from app.api.deltas import Chosen, all_of, new_of_run, new_of_runs
+from app.api.downloads import SHAPES, Facts, chosen_download
 from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
@@ -15,6 +16,7 @@ from app.api.resources import Resources, resources_of, run_of
 from app.export.records import Result, flat_result, result_record
 from app.export.stream import (
     OrderChangedError,
+    Written,
     result_columns,
     results,
     results_file,
@@ -29,6 +31,7 @@ RUN_PARAMETERS = (
     "limit",
     "cursor",
     *downloads.PARAMETERS,
+    *downloads.DELTA_PARAMETERS,
     "expires",
     "signature",
 )
@@ -40,6 +43,7 @@ MERGED_PARAMETERS = (
     "limit",
     "cursor",
     *downloads.PARAMETERS,
+    *downloads.DELTA_PARAMETERS,
 )
 _RUNS_AT_ONCE = 100
 
@@ -57,8 +61,14 @@ async def run_results(request: Request) -> Response:
         if input_key is None:
             raise bad_parameter("input_uid", "no input has such a uid; …/inputs lists them")
     chosen = ResultFilter(input_key=input_key, custom=parameters.custom)
+    names = (run.action_name, run.run_uid)
+
+    async def new(after: str) -> Chosen:
+        filters = [run.run_uid, uid, sorted(parameters.custom)]
+        return new_of_run(run, after, filters)
+
     runs = RunFilter(run_uids=(run.run_uid,))
-    return await _answer(request, parameters, runs, chosen, (run.action_name, run.run_uid))
+    return await _answer(request, parameters, runs, chosen, names=names, new=new)
 
 
 async def merged_results(request: Request) -> Response:
@@ -75,8 +85,20 @@ async def merged_results(request: Request) -> Response:
         scheduled_run_uid=parameters.text("scheduled_run_uid"),
         custom=parameters.custom,
     )
-    today = datetime.now(UTC).date().isoformat()
-    return await _answer(request, parameters, runs, chosen, ("merged", today))
+    names = ("merged", datetime.now(UTC).date().isoformat())
+
+    async def new(after: str) -> Chosen:
+        if chosen.received_after_ms is not None:
+            raise bad_parameter("received_after", "does not go with `after`, which knows better")
+        filters = [
+            sorted(runs.run_uids),
+            runs.action_name,
+            runs.scheduled_run_uid,
+            sorted(runs.custom),
+        ]
+        return await new_of_runs(resources_of(request).store, runs, after, filters)
+
+    return await _answer(request, parameters, runs, chosen, names=names, new=new)
 
 
 async def _answer(
@@ -84,26 +106,40 @@ async def _answer(
     parameters: Parameters,
     runs: RunFilter,
     chosen: ResultFilter,
+    *,
     names: tuple[str | None, ...],
+    new: Callable[[str], Awaitable[Chosen]],
 ) -> Response:
-    """A page, or a file that is named after `names`."""
+    """A page, or a file that is named after `names`; `new` finds what came after a cursor."""
     resources = resources_of(request)
+    reader = resources.reader
     asked = chosen_download(request, parameters)
+    after = parameters.text("after")
     if asked is None:
+        if after is not None:
+            raise bad_parameter("after", "is for downloads; ask for a format, such as ndjson")
         return await _page(request, parameters, runs, chosen)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots = [await snapshot(resources.reader, run) async for run in _runs(resources, runs)]
-    fields = await resources.reader.fields([run.run_uid for run in snapshots])
+    if after is None:
+        found = await all_of(reader, _runs(resources, runs))
+    else:
+        found = await new(after)
+    fields = await reader.fields([run.run_uid for run in found.snapshots])
+    is_whole = after is None and chosen == ResultFilter()
+    rows = found.results if is_whole else None
+    facts = Facts.of(found.states, rows=rows, next_cursor=found.next_cursor)
+    written = Written()
     content = results_file(
-        resources.reader,
-        snapshots,
+        reader,
+        found.snapshots,
         chosen,
         resources.result_keys,
-        asked.writer(result_columns(fields, asked.shape)),
+        asked.writer(result_columns(fields, asked.shape), lambda: facts.trailer(written)),
         shape=asked.shape,
         packer=asked.packer(),
+        written=written,
     )
-    return asked.answer(content, "results", *names)
+    return asked.answer(content, "results", *names, facts=facts, written=written)
 
 
 async def _page(

@@ -6,10 +6,12 @@ the event loop goes on acknowledging callbacks meanwhile.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from app.export.column_types import Columns, column_types
 from app.export.compression import Packer
+from app.export.delta import Delta, Fresh
 from app.export.formats import Writer
 from app.export.plans import Section
 from app.export.records import (
@@ -56,6 +58,13 @@ _SNAPSHOT_TRIES = 20
 Row = TypeVar("Row")
 
 
+@dataclass(slots=True)
+class Written:
+    """How far a file is."""
+
+    rows: int = 0
+
+
 class OrderChangedError(StoreError):
     """The order of a run's inputs became known while they were read in another one."""
 
@@ -94,7 +103,12 @@ async def results(
     """The results of a run in export order, in portions.
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
+    Of a delta, only those that are new, in the order of arrival.
     """
+    if run.since is not None:
+        async for portion in _new_results(reader, run, chosen, result_keys):
+            yield portion
+        return
     while True:
         callbacks = await reader.counted_callbacks(
             run,
@@ -114,6 +128,35 @@ async def results(
         return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
         yield portion
+
+
+async def _new_results(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[Result]]:
+    delta = Delta(reader, run, chosen)
+    async for callbacks, fresh in delta.callbacks():
+        portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
+        if portion:
+            yield portion
+    async for portion in _from_outputs(
+        reader, run._replace(counted_pages=delta.pages), chosen, START
+    ):
+        yield portion
+
+
+def _read_new(
+    run_uid: str, callbacks: Sequence[CountedCallback], fresh: Fresh, result_keys: Sequence[str]
+) -> list[Result]:
+    found: list[Result] = []
+    for callback in callbacks:
+        bits = fresh(callback)
+        if bits != 0:
+            found += (
+                result
+                for result in results_in(run_uid, callback, result_keys)
+                if bits is None or bits >> result.place & 1
+            )
+    return found
 
 
 async def _from_outputs(
@@ -155,16 +198,18 @@ async def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    written: Written | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another.
+    """A file with the results of `runs`, one after another; `written` counts them.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
     """
-    packer = packer or Packer()
+    packer, written = packer or Packer(), written or Written()
     write = _results_written(writer, shape)
     yield packer.begin(writer.start())
     for run in runs:
         async for portion in results(reader, run, chosen, result_keys):
+            written.rows += len(portion)
             yield await asyncio.to_thread(_packed, packer, write, portion)
         await _refuse_changed(reader, run)
     yield packer.end(writer.end())
@@ -182,6 +227,8 @@ def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: li
 
 
 async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
+    if run.since is not None:
+        return  # it goes by another order
     now = await reader.run(run.run_uid)
     if now is not None and now.order_no != run.order_no:
         raise OrderChangedError(run.run_uid)

@@ -84,6 +84,12 @@ class Store(Protocol):
     async def sizes(self) -> Mapping[str, int]:
         """Bytes on disk by part of the database."""
 
+    async def mark(self) -> int:
+        """A number for all that is projected now: what `Reader.changed` goes by.
+
+        It does not fall, unless the projection was rebuilt. Raises StoreUnavailableError.
+        """
+
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
         """Keep what Edges said of schedules, all in one transaction; the uids that were kept.
 

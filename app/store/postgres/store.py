@@ -19,6 +19,7 @@ from app.store.postgres.driver import (
     reason,
 )
 from app.store.postgres.log import PostgresLog
+from app.store.postgres.marks import PostgresMarks
 from app.store.postgres.migrations import migrate
 from app.store.postgres.outbox import PostgresOutbox
 from app.store.postgres.reader import PostgresReader
@@ -47,6 +48,7 @@ class PostgresStore:
         self._on_events = on_events
         self._log = PostgresLog(url)
         self._schedules = PostgresSchedules(url)
+        self._marks = PostgresMarks(url)
         self.outbox = PostgresOutbox(url)
         self._tasks: list[asyncio.Task[None]] = []
         self._has_news = asyncio.Event()
@@ -71,6 +73,7 @@ class PostgresStore:
         await self.reader.close()
         await self._log.close()
         await self._schedules.close()
+        await self._marks.close()
         await self.outbox.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
@@ -92,6 +95,10 @@ class PostgresStore:
     async def seqs(self, run_uid: str, key: str) -> list[int]:
         """Where the log has the callback of this key, then its conflicts; [] if nowhere."""
         return await self.reader.seqs(run_uid, key)
+
+    async def mark(self) -> int:
+        """One transaction; nothing is written where nothing has changed."""
+        return await self._marks.mark()
 
     async def sizes(self) -> Mapping[str, int]:
         """Tables with their indexes."""

@@ -86,6 +86,10 @@ class SqliteStore:
         """The writer's to say: the newest keys are in its memory."""
         return await self._thread.run(self._writer.seqs, run_uid, key)
 
+    async def mark(self) -> int:
+        """How far the log is projected, since its numbers are those of all runs."""
+        return await self.reader.projected()
+
     async def sizes(self) -> Mapping[str, int]:
         """The files, each with its write-ahead log."""
         files = {
