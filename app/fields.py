@@ -33,6 +33,18 @@ def plain(name: str) -> str:
     return name.replace("\\.", ".").replace("\\\\", "\\") if "\\" in name else name
 
 
+def split(name: str) -> list[str]:
+    """The keys that a field's name is made of, as they are in the data."""
+    keys, rest = [""], iter(name)
+    for letter in rest:
+        if letter == ".":
+            keys.append("")
+        else:
+            # A backslash stands before what it keeps from meaning something.
+            keys[-1] += next(rest, "\\") if letter == "\\" else letter
+    return keys
+
+
 def flatten(value: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
     """Each field of `value` with what it holds, in the order given. An empty object is a value."""
     return _flatten(value, prefix, DEPTH_MAX, escaped)
@@ -46,14 +58,6 @@ def _flatten(
             yield from _flatten(item, f"{prefix}{spelled(key)}.", depth - 1, spelled)
         else:
             yield prefix + spelled(key), item
-
-
-def field_names(value: Mapping[str, Json]) -> tuple[str, ...]:
-    """The names of `flatten`; quick where nothing opens up or is escaped: most of the time."""
-    if dict in map(type, value.values()):
-        return tuple([name for name, _ in flatten(value)])
-    text = "".join(value)
-    return tuple(map(escaped, value)) if "." in text or "\\" in text else tuple(value)
 
 
 def lookup_values(custom_data: Json) -> list[tuple[str, str]]:

@@ -157,7 +157,7 @@ def _since(run: RunView, window: Window, given: Given | None) -> RunSnapshot:
         has_conflicts=run.conflicts > 0,
         walks=walks,
     )
-    return RunSnapshot(run.run_uid, window.before_seq, since=since)
+    return run.snapshot._replace(before_seq=window.before_seq, since=since)
 
 
 def _resets(given: Given | None, found: Chosen) -> frozenset[bytes]:

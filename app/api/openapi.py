@@ -12,6 +12,7 @@ from app.api import (
     inputs,
     quarantine,
     reconciling,
+    result_schema,
     results,
     runs,
     schedules,
@@ -36,6 +37,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.Asked,
     schema.RunPage,
     schema.ResultPage,
+    schema.ResultSchema,
+    schema.RunSummary,
     schema.InputPage,
     schema.CallbackPage,
     schema.QuarantinePage,
@@ -127,6 +130,9 @@ def _paths() -> dict[str, Any]:
             )
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
+        f"{run}/summary": {
+            "get": read("getRunSummary", "A run in figures", "RunSummary", path=("run_uid",))
+        },
         f"{run}/results": {
             "get": read(
                 "listRunResults",
@@ -135,6 +141,14 @@ def _paths() -> dict[str, Any]:
                 results.RUN_PARAMETERS,
                 path=("run_uid",),
                 is_file=True,
+            )
+        },
+        f"{run}/results/schema": {
+            "get": read(
+                "getRunResultSchema",
+                "What the results of a run look like, and how full their columns are",
+                "ResultSchema",
+                path=("run_uid",),
             )
         },
         f"{run}/inputs": {
@@ -172,6 +186,15 @@ def _paths() -> dict[str, Any]:
                 "ResultPage",
                 results.MERGED_PARAMETERS,
                 is_file=True,
+            )
+        },
+        "/api/v1/results/schema": {
+            "get": read(
+                "getResultSchema",
+                "What the results of several runs look like together",
+                "ResultSchema",
+                result_schema.MERGED_PARAMETERS,
+                by_custom_data=True,
             )
         },
         "/api/v1/schedules": {

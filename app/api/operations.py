@@ -128,6 +128,7 @@ def read(
     *,
     path: tuple[str, ...] = (),
     is_file: bool = False,
+    by_custom_data: bool = False,
 ) -> dict[str, Any]:
     """An operation that reads; `query` names its parameters, `model` what it answers."""
     found = operation(name, summary, path)
@@ -139,8 +140,9 @@ def read(
     ok: dict[str, Any] = {"description": "The body."}
     if model is not None:
         ok = json_answer(model, "The rows.")
-    if is_file:
+    if is_file or by_custom_data:
         found["parameters"].append(CUSTOM_DATA)
+    if is_file:
         ok["content"] |= {
             writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
             for writer in FORMATS.values()

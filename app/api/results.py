@@ -121,7 +121,7 @@ async def _answer(
         return await _page(request, parameters, runs, chosen)
     # Before the columns: what comes in later, with fields of its own, is left out.
     if after is None:
-        found = await all_of(reader, _runs(resources, runs))
+        found = await all_of(reader, runs_in_export_order(resources, runs))
     else:
         found = await new(after)
     fields = await reader.fields([run.run_uid for run in found.snapshots])
@@ -156,7 +156,7 @@ async def _page(
         after = ResultPosition(*place)
     found: list[Result] = []
     seen: list[RunView] = []
-    async for run in _runs(resources, runs, from_uid=after_run):
+    async for run in runs_in_export_order(resources, runs, from_uid=after_run):
         if run.run_uid == after_run and run.order_no != order_no:
             raise OrderChangedError(run.run_uid)
         seen.append(run)
@@ -182,7 +182,7 @@ async def _page(
     return page(request, [make(result) for result in found[:limit]], next_cursor)
 
 
-async def _runs(
+async def runs_in_export_order(
     resources: Resources, chosen: RunFilter, from_uid: str | None = None
 ) -> AsyncIterator[RunView]:
     """The chosen runs in export order, from the one named on."""

@@ -51,7 +51,7 @@ class Delta:
         since = self._since
         if since.seq == self._run.before_seq and since.was_reset == since.is_reset:
             return
-        is_of_inputs = self._chosen.input_key is not None or bool(self._chosen.custom)
+        is_of_inputs = self._chosen.names_inputs
         fresh: Fresh = _all
         if self._since.has_conflicts or (self._since.walks and not is_of_inputs):
             fresh = await self._weighed(has_pages=not is_of_inputs)

@@ -12,8 +12,9 @@ from typing import TypeVar
 from app.export.column_types import Columns, column_types
 from app.export.compression import Packer
 from app.export.delta import Delta, Fresh
-from app.export.formats import Writer
+from app.export.formats import LineWriter, Writer
 from app.export.plans import Section
+from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
@@ -55,7 +56,7 @@ PORTION_PAGES = 2
 
 _SNAPSHOT_TRIES = 20
 
-Row = TypeVar("Row")
+Portion = TypeVar("Portion")
 
 
 @dataclass(slots=True)
@@ -109,25 +110,36 @@ async def results(
         async for portion in _new_results(reader, run, chosen, result_keys):
             yield portion
         return
-    while True:
-        callbacks = await reader.counted_callbacks(
-            run,
-            chosen,
-            after=after,
-            limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
-            bytes_max=PORTION_BYTES,
-        )
-        if not callbacks:
-            break
+    async for callbacks in _callbacks(reader, run, chosen, after=after, limit=limit):
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
         after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.input_key is not None or chosen.custom:
+    if chosen.names_inputs:
         return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
         yield portion
+
+
+async def _callbacks(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    *,
+    after: ResultPosition = START,
+    limit: int | None = None,
+) -> AsyncIterator[list[CountedCallback]]:
+    """Callbacks whose results count, from the one of `after` on, in portions."""
+    while callbacks := await reader.counted_callbacks(
+        run,
+        chosen,
+        after=after,
+        limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
+        bytes_max=PORTION_BYTES,
+    ):
+        yield callbacks
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
 
 
 async def _new_results(
@@ -138,10 +150,24 @@ async def _new_results(
         portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
         if portion:
             yield portion
-    async for portion in _from_outputs(
-        reader, run._replace(counted_pages=delta.pages), chosen, START
-    ):
+    listed = run._replace(counted_pages=delta.pages)
+    async for portion in _from_outputs(reader, listed, chosen, START):
         yield portion
+
+
+async def _new_lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    delta = Delta(reader, run, chosen)
+    async for callbacks, fresh in delta.callbacks():
+        if all(fresh(callback) is None for callback in callbacks):
+            yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+            continue
+        portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
+        yield await asyncio.to_thread(record_lines, portion)
+    listed = run._replace(counted_pages=delta.pages)
+    async for portion in _from_outputs(reader, listed, chosen, START):
+        yield await asyncio.to_thread(record_lines, portion)
 
 
 def _read_new(
@@ -208,11 +234,34 @@ async def results_file(
     write = _results_written(writer, shape)
     yield packer.begin(writer.start())
     for run in runs:
-        async for portion in results(reader, run, chosen, result_keys):
-            written.rows += len(portion)
-            yield await asyncio.to_thread(_packed, packer, write, portion)
+        if shape == "record" and isinstance(writer, LineWriter) and not run.is_respelled:
+            async for lines in _lines(reader, run, chosen, result_keys):
+                written.rows += len(lines)
+                yield await asyncio.to_thread(_packed, packer, writer.lines, lines)
+        else:
+            async for portion in results(reader, run, chosen, result_keys):
+                written.rows += len(portion)
+                yield await asyncio.to_thread(_packed, packer, write, portion)
         await _refuse_changed(reader, run)
     yield packer.end(writer.end())
+
+
+async def _lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    """What `results` gives, as lines of JSON."""
+    if run.since is not None:
+        async for lines in _new_lines(reader, run, chosen, result_keys):
+            yield lines
+        return
+    after = START
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
+    if chosen.names_inputs:
+        return
+    async for portion in _from_outputs(reader, run, chosen, after):
+        yield await asyncio.to_thread(record_lines, portion)
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
@@ -222,7 +271,7 @@ def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]
     return lambda portion: writer.rows(map(make, portion))
 
 
-def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: list[Row]) -> bytes:
+def _packed(packer: Packer, write: Callable[[Portion], bytes], portion: Portion) -> bytes:
     return packer.add(write(portion))
 
 

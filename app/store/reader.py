@@ -9,6 +9,7 @@ from app.store.outbox_reads import OutboxReads
 from app.store.result_reads import ResultReads
 from app.store.run_reads import RunReads
 from app.store.schedule_reads import ScheduleReads
+from app.store.summary_reads import SummaryReads
 from app.store.views import CallbackView, Fields, Lag, QuarantineView
 
 _QUARANTINE_COLUMNS = (
@@ -17,7 +18,7 @@ _QUARANTINE_COLUMNS = (
 )
 
 
-class Reader(RunReads, ResultReads, ScheduleReads, OutboxReads):
+class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads):
     """Reads for the API and the exports. Everything raises StoreUnavailableError."""
 
     @abstractmethod

@@ -78,6 +78,8 @@ class RunSnapshot(NamedTuple):
     """`PLACED` or `UNPLACED` or both: which kinds of inputs it has."""
     counted_pages: tuple[CountedPage, ...] = ()
     """In the order of `/outputs`."""
+    is_respelled: bool = True
+    """Whether its bodies may be kept in another spelling, had they come in another order."""
     since: Since | None = None
     """Of a delta: then results come in the order of arrival."""
 
@@ -111,6 +113,8 @@ class RunView:
     """Results that no callback brought by itself."""
     lost_inputs: int
     verified_ms: int | None
+    is_respelled: bool
+    """Whether a callback came again with other bytes."""
     told: Told | None
     next_seq: int
     """The first seq of its log that is not projected."""
@@ -131,7 +135,13 @@ class RunView:
         stretches = [PLACED] if self.order_no else []
         if self.told is None or not self.order_no or self.told.inputs < self.inputs:
             stretches.append(UNPLACED)
-        return RunSnapshot(self.run_uid, self.next_seq, self.order_no, tuple(stretches))
+        return RunSnapshot(
+            self.run_uid,
+            self.next_seq,
+            self.order_no,
+            tuple(stretches),
+            is_respelled=bool(self.is_respelled),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +167,11 @@ class ResultFilter:
     input_key: bytes | None = None
     custom: tuple[CustomFilter, ...] = ()
     received_after_ms: int | None = None
+
+    @property
+    def names_inputs(self) -> bool:
+        """Whether only results are chosen of which the input is known."""
+        return self.input_key is not None or bool(self.custom)
 
 
 class DigestRow(NamedTuple):
