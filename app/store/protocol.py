@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
+from app.store.export_jobs import ExportJobs
 from app.store.outbox import Outbox
 from app.store.reader import Reader
 from app.store.rows import (
@@ -49,6 +50,10 @@ class Store(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Events, and deliveries on their way."""
+
+    @property
+    def exports(self) -> ExportJobs:
+        """Files that were asked for."""
 
     @property
     def description(self) -> str:

@@ -18,6 +18,7 @@ from app.store.postgres.driver import (
     outages,
     reason,
 )
+from app.store.postgres.export_jobs import PostgresExportJobs
 from app.store.postgres.log import PostgresLog
 from app.store.postgres.marks import PostgresMarks
 from app.store.postgres.migrations import migrate
@@ -49,6 +50,7 @@ class PostgresStore:
         self._log = PostgresLog(url)
         self._schedules = PostgresSchedules(url)
         self._marks = PostgresMarks(url)
+        self.exports = PostgresExportJobs(url)
         self.outbox = PostgresOutbox(url)
         self._tasks: list[asyncio.Task[None]] = []
         self._has_news = asyncio.Event()
@@ -74,6 +76,7 @@ class PostgresStore:
         await self._log.close()
         await self._schedules.close()
         await self._marks.close()
+        await self.exports.close()
         await self.outbox.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:

@@ -15,8 +15,8 @@ CREATE TABLE marked_runs (
 
 CREATE INDEX marked_runs_by_mark ON marked_runs (mark_no);
 
--- Files that were asked for. request: query parameters, as JSON; facts: what is known of the
--- file, as JSON. A job that is running has a lease; one that ran out is anyone's.
+-- Files that were asked for. request: as it was sent, JSON; facts: what is known of the file,
+-- JSON. A job that is running has a lease; one that ran out is anyone's.
 CREATE TABLE exports (
     export_id   text COLLATE "C" PRIMARY KEY,
     idempotency_key text COLLATE "C" UNIQUE,
@@ -28,7 +28,7 @@ CREATE TABLE exports (
     finished_ms bigint,
     expires_ms  bigint,
     leased_by   text,
-    leased_until timestamptz NOT NULL DEFAULT '-infinity'
+    leased_until_ms bigint NOT NULL DEFAULT 0
 );
 
 CREATE INDEX exports_open ON exports (created_ms) WHERE state IN ('queued', 'running');
