@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from app.api.problems import bad_parameter
+from app.api.problems import ProblemError, bad_parameter
 from app.canonical import Json, canonical, digest
 from app.export.stream import snapshot
 from app.model import Source
@@ -97,30 +97,38 @@ async def all_of(reader: Reader, runs: AsyncIterator[RunView]) -> Chosen:
     return found
 
 
-def new_of_run(run: RunView, text: str, filters: Json) -> Chosen:
-    """What is new in one run."""
-    given = read_cursor("run delta", text, filters)
+def new_of_run(store: Store, run: RunView, text: str, filters: Json) -> Chosen:
+    """What is new in one run. Raises a 409 for a cursor that is ahead of it."""
+    kind = f"run delta, {_kind_of(store)}"
+    given = read_cursor(kind, text, filters)
     until = run.next_seq
-    if given is None:
-        window = Window(until, until, until)
-    else:  # a rebuild may be behind what was seen already
-        window = Window(given.first, given.after, max(until, given.after))
+    window = Window(until, until, until)
+    if given is not None:
+        _refuse_ahead(given, until)
+        window = Window(given.first, given.after, until)
     found = Chosen()
     found.add(run, _since(run, window, given))
     following = Given(window.first_seq, window.before_seq, _resets(given, found))
-    found.next_cursor = written_cursor("run delta", following, filters)
+    found.next_cursor = written_cursor(kind, following, filters)
     return found
 
 
 async def new_of_runs(store: Store, chosen: RunFilter, text: str, filters: Json) -> Chosen:
     """What is new in the chosen runs; those without anything new are left out.
 
-    Raises StoreUnavailableError while a rebuild is behind what was marked.
+    Raises a 409 for a cursor that is ahead of what is projected, a 410 for one that is too old,
+    or StoreUnavailableError while a rebuild is behind what was marked.
     """
-    given = read_cursor("delta", text, filters)
-    mark = await store.mark()
+    kind = f"delta, {_kind_of(store)}"
+    given = read_cursor(kind, text, filters)
+    oldest, mark = await store.mark()
     if given is not None:
-        mark = max(mark, given.after)
+        _refuse_ahead(given, mark)
+        if given.after < oldest:
+            raise ProblemError(
+                410, "The cursor is too old", f"begin anew, with after={START}", parameter="after"
+            )
+        given = replace(given, first=max(given.first, oldest))
     windows = await store.reader.changed(
         first=given.first if given else mark, after=given.after if given else None, until=mark
     )
@@ -136,8 +144,24 @@ async def new_of_runs(store: Store, chosen: RunFilter, text: str, filters: Json)
                 raise StoreUnavailableError("what was projected is derived again: try again soon")
             found.add(run, _since(run, window, given))
     following = Given(given.first if given else mark, mark, _resets(given, found))
-    found.next_cursor = written_cursor("delta", following, filters)
+    found.next_cursor = written_cursor(kind, following, filters)
     return found
+
+
+def _kind_of(store: Store) -> str:
+    """Numbers are those of one kind of store: a copy has others."""
+    return store.description.partition(" ")[0]
+
+
+def _refuse_ahead(given: Given, until: int) -> None:
+    if given.after > until:
+        raise ProblemError(
+            409,
+            "The cursor is ahead",
+            "it has seen more than is here now: try again once the rebuild is over; if an older"
+            f" backup was restored, begin anew with after={START}",
+            parameter="after",
+        )
 
 
 def _since(run: RunView, window: Window, given: Given | None) -> RunSnapshot:

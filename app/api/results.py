@@ -65,7 +65,7 @@ async def run_results(request: Request) -> Response:
 
     async def new(after: str) -> Chosen:
         filters = [run.run_uid, uid, sorted(parameters.custom)]
-        return new_of_run(run, after, filters)
+        return new_of_run(resources_of(request).store, run, after, filters)
 
     runs = RunFilter(run_uids=(run.run_uid,))
     return await _answer(request, parameters, runs, chosen, names=names, new=new)

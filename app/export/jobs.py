@@ -207,6 +207,8 @@ class Exporter:
         if facts["problem"]:
             log.warning("export failed", export_id=job.export_id, reason=facts["problem"])
         kept_ms = None if state == "queued" else self._kept_ms
+        if state == "queued":
+            await asyncio.sleep(job.tries)
         await self._jobs.settle(job.export_id, state, _text(facts), kept_ms=kept_ms)
         if await self._jobs.one(job.export_id) is None:  # dropped at the last moment
             await asyncio.to_thread(self._folder.remove, job.export_id)
@@ -219,7 +221,7 @@ class Exporter:
             )
         opened = await self._open_file(orjson.loads(job.request))
         part, file = await asyncio.to_thread(self._folder.begin, job.export_id)
-        digest, size, noted_s = sha256(), 0, monotonic()
+        digest, size, noted_s = sha256(), 0, float("-inf")
         try:
             async for piece in opened.content:
                 await asyncio.to_thread(file.write, piece)

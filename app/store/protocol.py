@@ -1,7 +1,7 @@
 """What the service asks of a store. Two implement it, and one suite of tests runs against both."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
 from app.store.export_jobs import ExportJobs
@@ -38,6 +38,14 @@ class NoLogError(StoreError):
 
 class SchemaError(StoreError):
     """The database's schema is not one that this version can work with."""
+
+
+class Marks(NamedTuple):
+    """Which marks there are; see `Store.mark`."""
+
+    oldest: int
+    """Of those before it nothing is known any more."""
+    latest: int
 
 
 class Store(Protocol):
@@ -89,10 +97,10 @@ class Store(Protocol):
     async def sizes(self) -> Mapping[str, int]:
         """Bytes on disk by part of the database."""
 
-    async def mark(self) -> int:
+    async def mark(self) -> Marks:
         """A number for all that is projected now: what `Reader.changed` goes by.
 
-        It does not fall, unless the projection was rebuilt. Raises StoreUnavailableError.
+        It falls only while the projection is rebuilt. Raises StoreUnavailableError.
         """
 
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:

@@ -1,5 +1,6 @@
 """Files made in the background: the same bytes as a download, whole or not at all."""
 
+import resource
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -226,3 +227,22 @@ def test_a_job_that_is_dropped_while_it_runs_leaves_nothing(
     assert collector.http.delete(f"/api/v1/exports/{export_id}").status_code == 204
     time.sleep(0.5)
     wait_until(lambda: not list(folder_of(collector).glob("export-*")), collector.log)
+
+
+def test_a_full_disk_fails_the_job_and_leaves_nothing(
+    start_collector: Callable[..., CollectorProcess],
+) -> None:
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
+
+    collector = start_collector(preexec=little_room)
+    uid = new_run()
+    for number in range(8):  # they are small as long as they are packed
+        body = callback(f"{uid}-{number}", run=uid, row=str(number), results=("x" * 900_000,))
+        assert collector.send(encoded(body)).status_code == 200
+    collector.wait_until_projected()
+    job = made(collector, {"format": "ndjson", "run_uid": uid})
+    assert job["state"] == "failed"
+    assert "Make room" in job["problem"]
+    assert list(folder_of(collector).iterdir()) == []
+    assert made(collector, {"format": "ndjson", "run_uid": filled(collector)})["state"] == "done"

@@ -6,13 +6,14 @@ one after another, under a lock: a later one never says less.
 """
 
 from app.store.postgres.driver import STATEMENT_TIMEOUT_S, KeptConnection, outages
+from app.store.protocol import Marks
 
 KEPT_DAYS = 90
 """Older marks are thinned out: those who went by them must begin anew."""
 
 PRUNE_EVERY = 500
 
-_LAST = "SELECT coalesce(max(mark_no), 0) FROM marks"
+_KNOWN = "SELECT coalesce(min(mark_no), 1), coalesce(max(mark_no), 0) FROM marks"
 _NOTE = """
     INSERT INTO marked_runs (run_uid, mark_no, next_seq)
     SELECT p.run_uid, $1, p.next_seq FROM projections p
@@ -46,15 +47,16 @@ class PostgresMarks:
         """Let go of the connection."""
         await self._connection.close()
 
-    async def mark(self) -> int:
+    async def mark(self) -> Marks:
         """The number of a mark that says how far all runs are projected now."""
         with outages():
             async with self._connection.held() as connection, connection.transaction():
                 await connection.execute("LOCK TABLE marks IN SHARE ROW EXCLUSIVE MODE")
-                last = int(await connection.fetchval(_LAST))
-                if await connection.execute(_NOTE, last + 1) == "INSERT 0 0":
-                    return last
-                await connection.execute("INSERT INTO marks (mark_no) VALUES ($1)", last + 1)
-                if (last + 1) % PRUNE_EVERY == 0:
+                oldest, latest = await connection.fetchrow(_KNOWN)
+                known_from = 0 if oldest == 1 else oldest  # before the first, there was nothing
+                if await connection.execute(_NOTE, latest + 1) == "INSERT 0 0":
+                    return Marks(known_from, latest)
+                await connection.execute("INSERT INTO marks (mark_no) VALUES ($1)", latest + 1)
+                if (latest + 1) % PRUNE_EVERY == 0:
                     await connection.execute(_PRUNE, KEPT_DAYS)
-                return last + 1
+                return Marks(known_from, latest + 1)

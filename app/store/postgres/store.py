@@ -25,6 +25,7 @@ from app.store.postgres.migrations import migrate
 from app.store.postgres.outbox import PostgresOutbox
 from app.store.postgres.reader import PostgresReader
 from app.store.postgres.schedules import PostgresSchedules
+from app.store.protocol import Marks
 from app.store.rows import ScheduleRow
 
 NOTIFY_S = 0.05
@@ -99,7 +100,7 @@ class PostgresStore:
         """Where the log has the callback of this key, then its conflicts; [] if nowhere."""
         return await self.reader.seqs(run_uid, key)
 
-    async def mark(self) -> int:
+    async def mark(self) -> Marks:
         """One transaction; nothing is written where nothing has changed."""
         return await self._marks.mark()
 

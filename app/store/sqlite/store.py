@@ -8,7 +8,7 @@ from time import time_ns
 from typing import IO, Any
 
 from app.model import Arrival, Outcome, Quarantined
-from app.store.protocol import StoreUnavailableError
+from app.store.protocol import Marks, StoreUnavailableError
 from app.store.rows import ScheduleRow
 from app.store.sqlite import schedules
 from app.store.sqlite.driver import SQLITE_VERSION, Connection, Error, wal_bytes
@@ -89,9 +89,9 @@ class SqliteStore:
         """The writer's to say: the newest keys are in its memory."""
         return await self._thread.run(self._writer.seqs, run_uid, key)
 
-    async def mark(self) -> int:
+    async def mark(self) -> Marks:
         """How far the log is projected, since its numbers are those of all runs."""
-        return await self.reader.projected()
+        return Marks(0, await self.reader.projected())
 
     async def sizes(self) -> Mapping[str, int]:
         """The files, each with its write-ahead log."""
