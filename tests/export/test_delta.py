@@ -44,35 +44,51 @@ Entry = bytes | Arrival | str
 
 @st.composite
 def outputs(draw: st.DrawFn) -> list[Arrival]:
-    """Readings of a run that is continued at times, and walks over what it has by then."""
+    """What Edges says of a run that is continued at times: readings, and walks over outputs.
+
+    Its count and its list begin anew with each generation, or go on.
+    """
     answers: list[Arrival] = []
     is_reset = draw(st.booleans())
-    total = 0
     listed: list[Any] = []
     for number in range(draw(st.integers(1, 3))):
         told_ms = EARLY_MS + number * 1_000
-        new = draw(st.lists(RESULT, max_size=4))
-        listed = new if is_reset else listed + new
-        total = len(listed) if draw(st.booleans()) else total
-        status = draw(st.sampled_from(["RUNNING", "SUCCEEDED"]))
-        reading = {"status": status, "output_count": total}
-        answers.append(answer(f"run-{number}", Source.RUN, reading, told_ms))
         if number and draw(st.booleans()):
             answers.append(answer(f"act-{number}", Source.ACT, None, told_ms - 1, act="continue"))
-        if draw(st.booleans()):
-            answers += draw(a_walk(Source.OUTPUTS, listed, number, told_ms + 10))
+        new = draw(st.lists(RESULT, max_size=3))
+        before, listed = len(listed), new if is_reset else listed + new
+        counts = (("RUNNING", 0 if is_reset else before), ("SUCCEEDED", len(listed)))
+        answers += (
+            answer(
+                f"{status}-{number}",
+                Source.RUN,
+                {"status": status, "output_count": count},
+                told_ms + place,
+            )
+            for place, (status, count) in enumerate(counts)
+        )
+        for walk in range(draw(st.integers(0, 2))):
+            answers += draw(
+                a_walk(Source.OUTPUTS, listed, number * 10 + walk, told_ms + 10 + walk * 100)
+            )
     return answers
 
 
 @st.composite
 def a_history(draw: st.DrawFn) -> list[Entry]:
-    callbacks = draw(st.lists(a_callback(), min_size=1, max_size=8))
-    for original in draw(st.lists(st.sampled_from(callbacks), max_size=2)):
+    callbacks = draw(st.lists(a_callback(), max_size=8))
+    for original in draw(st.lists(st.sampled_from(callbacks), max_size=2)) if callbacks else ():
         callbacks.append({**original, "callback_ref_uid": draw(st.sampled_from(["a", "z"]))})
     entries: list[Entry] = [spelled(body, 0) for body in callbacks]
+    entries += ["load"] * draw(st.integers(1, 4))
     told = draw(outputs()) if draw(st.booleans()) else []
-    loads = ["load"] * draw(st.integers(1, 4))
-    return list(draw(st.permutations([*entries, *told, *loads])))
+    if draw(st.booleans()):
+        return list(draw(st.permutations([*entries, *told])))
+    history = list(draw(st.permutations(entries)))
+    places = draw(st.lists(st.integers(0, len(history)), min_size=len(told), max_size=len(told)))
+    for place, one in zip(sorted(places, reverse=True), reversed(told), strict=True):
+        history.insert(place, one)
+    return history
 
 
 class Loading:
