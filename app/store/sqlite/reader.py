@@ -111,14 +111,17 @@ class SqliteReader(Reader):
 
         A mark is how far all of the log was projected, here; `first` is that of the first load.
         """
+        if after is None:  # quicker than to look which have anything by then
+            rows = await self._rows("SELECT run_uid FROM log.runs")
+            return {uid: Window(until, 1, until) for (uid,) in rows}
         rows = await self._rows(
             "SELECT DISTINCT r.run_uid FROM log.segments s JOIN log.runs r ON r.run_no = s.run_no"
             " WHERE s.first_seq >= coalesce((SELECT max(first_seq) FROM log.segments"
             " WHERE first_seq <= ?1), ?1) AND s.first_seq < ?2",
-            after or 1,
+            after,
             until,
         )
-        return {uid: Window(first, after or 1, until) for (uid,) in rows}
+        return {uid: Window(first, after, until) for (uid,) in rows}
 
     async def projected(self) -> int:
         """How far the log is projected."""
