@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from app.api.problems import ProblemError, bad_parameter
 from app.canonical import Json, canonical, digest
+from app.export.sheets import run_facts
 from app.export.stream import snapshot
 from app.model import Source
 from app.proof import generation_of
@@ -47,6 +48,8 @@ class Chosen:
     """How many of them have which completeness."""
     results: int = 0
     """Of all of them, whatever was loaded before."""
+    facts: list[bytes] = field(default_factory=list)
+    """Of each run, as workbooks have them."""
     resets: set[bytes] = field(default_factory=set)
     next_cursor: str | None = None
     """For what comes after it; of deltas alone."""
@@ -54,6 +57,7 @@ class Chosen:
     def add(self, run: RunView, snapshot: RunSnapshot) -> None:
         """One more run, without holding on to all that is known of it."""
         self.snapshots.append(snapshot)
+        self.facts.append(run_facts(run))
         self.states[run.completeness] += 1
         self.results += run.results
         since = snapshot.since

@@ -19,6 +19,7 @@ from app.export.formats import FORMATS, NdjsonWriter, Writer
 from app.export.stream import Written
 from app.export.table import Shape
 from app.export.trailer import TrailedNdjsonWriter
+from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 
 SHAPES: tuple[Shape, ...] = ("flat", "record")
 CSV_PARAMETERS = ("bom", "separator", "guard")
@@ -44,14 +45,33 @@ class Download:
     has_trailer: bool = False
 
     def writer(
-        self, columns: Columns, trailer: Callable[[], dict[str, Json]] | None = None
+        self,
+        columns: Columns,
+        sheet: str = "Results",
+        *,
+        trailer: Callable[[], dict[str, Json]] | None = None,
     ) -> Writer:
-        """Writes rows with these columns; `trailer` says in the end what the file is."""
+        """Writes rows with these columns; `trailer` says in the end what the file is.
+
+        Raises a 400 if they are too many for the format.
+        """
         if self.has_trailer and trailer is not None:
             return TrailedNdjsonWriter(columns, trailer)
         if self.format is CsvWriter:
             return CsvWriter(columns, self.csv)
+        if self.format is XlsxWriter:
+            return XlsxWriter(self.fitting(columns), sheet)
         return self.format(columns)
+
+    def fitting(self, columns: Columns) -> Columns:
+        """These columns. Raises a 400 if they are too many for the format."""
+        if self.format is XlsxWriter and len(columns) > COLUMNS_MAX:
+            raise bad_parameter(
+                "format",
+                f"xlsx has {COLUMNS_MAX:,} columns at most, and these are {len(columns):,};"
+                " another format has room, and so has shape=record",
+            )
+        return columns
 
     def packer(self) -> Packer:
         """Compresses what the writer wrote."""

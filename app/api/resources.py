@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -24,6 +25,8 @@ class Resources:
 
     store: Store
     result_keys: tuple[str, ...]
+    data_dir: Path
+    """Where files go that an answer needs on its way."""
     store_callback: Callable[[Arrival], Awaitable[Outcome]]
     """Log a callback; returns once it is durable."""
     waiting: Callable[[], int]

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from app.canonical import canonical, digest, dumps, parse
-from app.export.records import Result, result_record, results_in
+from app.export.layouts import result_record
+from app.export.records import Result, results_in
 from app.model import timestamp
 from app.record import callback_ref
 from app.store.views import CountedCallback

@@ -9,27 +9,24 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.export.column_types import Columns, column_types
+from app.export.column_types import Columns
 from app.export.compression import Packer
 from app.export.delta import Delta, Fresh
 from app.export.formats import LineWriter, Writer
-from app.export.plans import Section
+from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
 from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
     RESULT_COLUMNS,
-    RESULT_OWN_COLUMNS,
-    RESULT_SECTIONS,
     Result,
     flat_input,
-    flat_result,
-    result_record,
     results_in,
     results_on,
     typed,
 )
+from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
 from app.record import Record, input_record
 from app.store.protocol import StoreError
@@ -56,7 +53,7 @@ PORTION_PAGES = 2
 
 _SNAPSHOT_TRIES = 20
 
-Portion = TypeVar("Portion")
+Row = TypeVar("Row")
 
 
 @dataclass(slots=True)
@@ -115,10 +112,20 @@ async def results(
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.names_inputs:
-        return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
+        yield portion
+
+
+async def skimmed(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    skim: Skim,
+) -> AsyncIterator[Sequence[Result | Skimmed]]:
+    """As `results`, with no more of each than is to be skimmed."""
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(skim.results_in, callbacks)
+    async for portion in _from_outputs(reader, run, chosen, START):
         yield portion
 
 
@@ -189,11 +196,13 @@ async def _from_outputs(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
 ) -> AsyncIterator[list[Result]]:
     """What only `/outputs` showed, page by page."""
+    if chosen.names_inputs:
+        return  # of whose input such a result is, nobody knows
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
         pages = tuple(page for page in pages if page_key(page) >= after.order_key)
-    if chosen.received_after_ms is not None:
-        pages = tuple(page for page in pages if page.received_ms > chosen.received_after_ms)
+    if chosen.is_by_time:
+        pages = tuple(page for page in pages if chosen.takes_time(page.received_ms))
     for start in range(0, len(pages), PORTION_PAGES):
         some = pages[start : start + PORTION_PAGES]
         entries = await reader.raw_pages(run.run_uid, [page.seq for page in some])
@@ -215,7 +224,50 @@ def _read(
     ]
 
 
-async def results_file(
+async def run_by_run(
+    reader: Reader,
+    runs: Iterable[RunSnapshot],
+    rows_of: Callable[[RunSnapshot], AsyncIterator[list[Row]]],
+) -> AsyncIterator[list[Row]]:
+    """The rows of each run, one run after another.
+
+    Raises OrderChangedError if the inputs of a run got their order meanwhile.
+    """
+    for run in runs:
+        async for portion in rows_of(run):
+            yield portion
+        if run.since is not None:
+            continue  # it goes by another order
+        now = await reader.run(run.run_uid)
+        if now is not None and now.order_no != run.order_no:
+            raise OrderChangedError(run.run_uid)
+
+
+async def file_of(
+    portions: AsyncIterator[list[Row]],
+    write: Callable[[list[Row]], bytes],
+    writer: Writer,
+    packer: Packer | None = None,
+    *,
+    further: AsyncIterator[bytes] | None = None,
+    written: Written | None = None,
+) -> AsyncIterator[bytes]:
+    """A file with these rows, and what is `further` in it; it begins before any is there.
+
+    `written` counts the rows.
+    """
+    packer, written = packer or Packer(), written or Written()
+    yield packer.begin(writer.start())
+    async for portion in portions:
+        written.rows += len(portion)
+        yield await asyncio.to_thread(_packed, packer, write, portion)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
+    yield packer.end(writer.end())
+
+
+def results_file(
     reader: Reader,
     runs: Iterable[RunSnapshot],
     chosen: ResultFilter,
@@ -224,43 +276,38 @@ async def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
     written: Written | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another; `written` counts them.
+    """A file with the results of `runs`, one after another, as they are; `written` counts them.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
+    `app.export.result_set` makes more of them.
     """
-    packer, written = packer or Packer(), written or Written()
-    write = _results_written(writer, shape)
-    yield packer.begin(writer.start())
-    for run in runs:
-        if shape == "record" and isinstance(writer, LineWriter) and not run.is_respelled:
-            async for lines in _lines(reader, run, chosen, result_keys):
-                written.rows += len(lines)
-                yield await asyncio.to_thread(_packed, packer, writer.lines, lines)
-        else:
-            async for portion in results(reader, run, chosen, result_keys):
-                written.rows += len(portion)
-                yield await asyncio.to_thread(_packed, packer, write, portion)
-        await _refuse_changed(reader, run)
-    yield packer.end(writer.end())
+    if shape == "record" and isinstance(writer, LineWriter):
+        lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
+        return file_of(lines, writer.lines, writer, packer, written=written)
+    rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
+    return file_of(
+        rows, _results_written(writer, shape), writer, packer, further=further, written=written
+    )
 
 
 async def _lines(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
 ) -> AsyncIterator[list[bytes]]:
     """What `results` gives, as lines of JSON."""
+    if run.is_respelled:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield await asyncio.to_thread(record_lines, portion)
+        return
     if run.since is not None:
         async for lines in _new_lines(reader, run, chosen, result_keys):
             yield lines
         return
-    after = START
     async for callbacks in _callbacks(reader, run, chosen):
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.names_inputs:
-        return
-    async for portion in _from_outputs(reader, run, chosen, after):
+    async for portion in _from_outputs(reader, run, chosen, START):
         yield await asyncio.to_thread(record_lines, portion)
 
 
@@ -271,19 +318,11 @@ def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]
     return lambda portion: writer.rows(map(make, portion))
 
 
-def _packed(packer: Packer, write: Callable[[Portion], bytes], portion: Portion) -> bytes:
+def _packed(packer: Packer, write: Callable[[list[Row]], bytes], portion: list[Row]) -> bytes:
     return packer.add(write(portion))
 
 
-async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
-    if run.since is not None:
-        return  # it goes by another order
-    now = await reader.run(run.run_uid)
-    if now is not None and now.order_no != run.order_no:
-        raise OrderChangedError(run.run_uid)
-
-
-async def inputs_file(
+def inputs_file(
     reader: Reader,
     run: RunSnapshot,
     chosen: InputFilter,
@@ -291,21 +330,25 @@ async def inputs_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
-    packer = packer or Packer()
-    write = _inputs_written(writer, shape)
-    yield packer.begin(writer.start())
+    rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
+    return file_of(rows, inputs_written(writer, shape), writer, packer, further=further)
+
+
+async def input_records(
+    reader: Reader, run: RunSnapshot, chosen: InputFilter
+) -> AsyncIterator[list[Record]]:
+    """The inputs of a run in export order, in portions."""
     after = b""
     while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
-        records: list[Record] = [input_record(run.run_uid, view) for view in views]
-        yield await asyncio.to_thread(_packed, packer, write, records)
+        yield [input_record(run.run_uid, view) for view in views]
         after = views[-1].order_key
-    await _refuse_changed(reader, run)
-    yield packer.end(writer.end())
 
 
-def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
     if isinstance(writer, TableWriter):
@@ -317,21 +360,11 @@ def result_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of results, from the catalogue."""
     if shape == "record":
         return typed(RESULT_COLUMNS)
-    return _opened_columns(fields, RESULT_SECTIONS) | typed(RESULT_OWN_COLUMNS)
+    return RESULTS.columns(fields)
 
 
 def input_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of inputs: what was given first, to be given again."""
     if shape == "record":
         return typed(INPUT_COLUMNS)
-    return _opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)
-
-
-def _opened_columns(fields: Fields, sections: Sequence[Section]) -> Columns:
-    return {
-        section.column(name): column
-        for section in sections
-        for name, column in column_types(
-            fields.kinds[section.name], fields.within[section.name]
-        ).items()
-    }
+    return opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)

@@ -80,6 +80,9 @@ class RunSnapshot(NamedTuple):
     """In the order of `/outputs`."""
     is_respelled: bool = True
     """Whether its bodies may be kept in another spelling, had they come in another order."""
+    action_name: str | None = None
+    results: int = 0
+    """About how many it has, filters aside."""
     since: Since | None = None
     """Of a delta: then results come in the order of arrival."""
 
@@ -141,6 +144,8 @@ class RunView:
             self.order_no,
             tuple(stretches),
             is_respelled=bool(self.is_respelled),
+            action_name=self.action_name,
+            results=self.results,
         )
 
 
@@ -167,6 +172,17 @@ class ResultFilter:
     input_key: bytes | None = None
     custom: tuple[CustomFilter, ...] = ()
     received_after_ms: int | None = None
+    received_before_ms: int | None = None
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it depends on when results came."""
+        return self.received_after_ms is not None or self.received_before_ms is not None
+
+    def takes_time(self, received_ms: int) -> bool:
+        """Whether it takes what came then."""
+        after, before = self.received_after_ms, self.received_before_ms
+        return (after is None or received_ms > after) and (before is None or received_ms < before)
 
     @property
     def names_inputs(self) -> bool:
