@@ -1,5 +1,6 @@
 """`/api/v1/exports`: files that are made in the background, and kept for a while."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,7 +91,7 @@ async def delete_export(request: Request) -> Response:
     resources = resources_of(request)
     row = await _row_of(request)
     await resources.store.exports.remove(row.export_id)
-    resources.export_folder.remove(row.export_id)
+    await asyncio.to_thread(resources.export_folder.remove, row.export_id)
     resources.wake_exports()
     return Response(status_code=204)
 

@@ -78,6 +78,11 @@ def test_deltas_come_in_every_format(shared_collector: CollectorProcess) -> None
     assert unpacked("gzip", csv.content).decode().splitlines()[1].startswith("2,")
     found = shared_collector.http.get(f"{url}&format=json")
     assert [row["data"] for row in json.loads(unpacked("gzip", found.content))] == [{"n": 2}]
+    url = f"/api/v1/runs/{run}/results?after={cursor}"
+    distinct = shared_collector.http.get(f"{url}&format=csv&distinct_on=n&keep=last&fields=n")
+    assert distinct.text.splitlines() == ["n", "2"]
+    refused = shared_collector.http.get(f"{url}&format=csv&join=inputs")
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "join")
 
 
 def test_cursors_that_belong_elsewhere_are_refused(shared_collector: CollectorProcess) -> None:
