@@ -14,6 +14,7 @@ from app.export.compression import Packer
 from app.export.delta import Delta, Fresh
 from app.export.formats import LineWriter, Writer
 from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
+from app.export.parquet_writer import ParquetWriter
 from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
@@ -28,6 +29,7 @@ from app.export.records import (
 )
 from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
+from app.export.unparsed import UnparsedResults, left_unparsed
 from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
@@ -257,14 +259,15 @@ async def file_of(
     `written` counts the rows.
     """
     packer, written = packer or Packer(), written or Written()
+    is_unparsed = isinstance(writer, ParquetWriter)
     yield packer.begin(writer.start())
     async for portion in portions:
-        written.rows += len(portion)
+        written.rows += _unparsed_rows(portion) if is_unparsed else len(portion)
         yield await asyncio.to_thread(_packed, packer, write, portion)
     if further is not None:
         async for piece in further:
             yield packer.add(piece)
-    yield packer.end(writer.end())
+    yield packer.end(await asyncio.to_thread(writer.end))
 
 
 def results_file(
@@ -287,6 +290,9 @@ def results_file(
     if shape == "record" and isinstance(writer, LineWriter):
         lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
         return file_of(lines, writer.lines, writer, packer, written=written)
+    if shape == "flat" and isinstance(writer, ParquetWriter):
+        some = run_by_run(reader, runs, lambda run: _unparsed(reader, run, chosen, result_keys))
+        return file_of(some, writer.results, writer, packer, written=written)
     rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
     return file_of(
         rows, _results_written(writer, shape), writer, packer, further=further, written=written
@@ -309,6 +315,24 @@ async def _lines(
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
     async for portion in _from_outputs(reader, run, chosen, START):
         yield await asyncio.to_thread(record_lines, portion)
+
+
+async def _unparsed(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[UnparsedResults | Result]]:
+    """What `results` gives, parsed only where it has to be."""
+    if run.since is not None:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield [*portion]
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(left_unparsed, run.run_uid, callbacks, result_keys)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield [*portion]
+
+
+def _unparsed_rows(portion: Sequence[object]) -> int:
+    return sum(len(one.data) if isinstance(one, UnparsedResults) else 1 for one in portion)
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:

@@ -78,6 +78,7 @@ def folder_of(collector: CollectorProcess) -> Path:
             "format=json&shape=flat&custom_data.row_id=row-2",
         ),
         ({"format": "xlsx"}, "format=xlsx"),
+        ({"format": "parquet"}, "format=parquet"),
         (
             {"format": "csv", "distinct_on": "n", "fields": ["n", "name"]},
             "format=csv&distinct_on=n&fields=n&fields=name",
