@@ -18,6 +18,8 @@ from app import __version__, observe
 from app.api.application import create_api
 from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
+from app.erase.expiring import Expiring
+from app.erase.sweeping import Sweeping
 from app.export.inline import few_results
 from app.generated_secrets import (
     ADMIN_KEY_FILE,
@@ -84,6 +86,11 @@ class Collector:
             base_url=self.base_url,
             results_of=self._few_results,
         )
+        self._sweeping = Sweeping(
+            self._store,
+            waiting=lambda: self._commits.waiting,
+            wake_worker=self._worker.wake,
+        )
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
@@ -119,6 +126,7 @@ class Collector:
             live=lambda: self._notifying.live,
             addressed=self._notifying.addressing.addressed,
             wake_deliveries=self._wake_deliveries,
+            wake_erasing=self._sweeping.wake,
         )
 
     async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
@@ -156,6 +164,7 @@ class Collector:
         async with contextlib.AsyncExitStack() as stack:
             await self._store.open()
             stack.push_async_callback(self._store.close)
+            await self._store.erasures.use_seal(self._seal)
             self._commits.start()
             if is_working:
                 self._worker.start()
@@ -171,6 +180,8 @@ class Collector:
                 )
             )
             await stack.enter_async_context(in_background("backpressure", self._balance))
+            if is_working:
+                await self._start_erasing(stack)
             if self._edges is not None and is_working:
                 self._edges.reconciler.start()
                 await stack.enter_async_context(in_background("schedules", self._edges.poller.run))
@@ -190,6 +201,12 @@ class Collector:
             )
             yield
         log.info("stopped")
+
+    async def _start_erasing(self, stack: contextlib.AsyncExitStack) -> None:
+        await stack.enter_async_context(in_background("erasing", self._sweeping.run))
+        if self.settings.run_retention_days is not None:
+            expiring = Expiring(self._store, self.settings.run_retention_days, self._sweeping.wake)
+            await stack.enter_async_context(in_background("expiring", expiring.run))
 
     async def _balance(self) -> None:
         """Hold back commits while the worker cannot keep up with them."""

@@ -148,6 +148,13 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Days that events, and deliveries that are over, are kept."),
     ] = 30.0
+    run_retention_days: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Days after its last callback that a run is kept. Default: for ever.",
+        ),
+    ] = None
     smtp_url: Annotated[
         SecretStr | None,
         Field(

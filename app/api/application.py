@@ -9,6 +9,7 @@ from app.api import (
     deliveries,
     documentation,
     endpoints,
+    erasures,
     events,
     health,
     inputs,
@@ -28,6 +29,7 @@ _RUN = "/api/v1/runs/{run_uid}"
 _SCHEDULE = "/api/v1/schedules/{scheduled_run_uid}"
 _ENDPOINT = "/api/v1/endpoints/{endpoint_id}"
 _DELIVERY = "/api/v1/deliveries/{delivery_id}"
+_ERASURE = "/api/v1/erasures/{erasure_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
 ROUTES = [
@@ -39,6 +41,11 @@ ROUTES = [
     Route("/docs/{name}", documentation.asset),
     Route("/api/v1/runs", runs.list_runs),
     Route(_RUN, runs.get_run),
+    Route(_RUN, erasures.delete_run, methods=["DELETE"]),
+    Route("/api/v1/people", erasures.delete_person, methods=["DELETE"]),
+    Route("/api/v1/erasures", erasures.list_erasures),
+    Route(_ERASURE, erasures.get_erasure),
+    Route(f"{_ERASURE}/lift", erasures.lift, methods=["POST"]),
     Route(f"{_RUN}/reconcile", reconciling.reconcile, methods=["POST"]),
     Route(f"{_RUN}/resume", reconciling.resume, methods=["POST"]),
     Route(f"{_RUN}/continue", reconciling.continue_, methods=["POST"]),

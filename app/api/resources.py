@@ -51,6 +51,8 @@ class Resources:
     """Which endpoints want which events."""
     wake_deliveries: Callable[[], None]
     """Say that endpoints changed, or that something is to be delivered."""
+    wake_erasing: Callable[[], None]
+    """Say that an erasure was asked for."""
 
     @property
     def reader(self) -> Reader:

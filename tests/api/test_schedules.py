@@ -67,6 +67,7 @@ class Api:
             live=lambda: NotImplemented,
             addressed=lambda events, endpoints: NotImplemented,
             wake_deliveries=lambda: None,
+            wake_erasing=lambda: None,
         )
 
         async def asking() -> httpx2.Response:
