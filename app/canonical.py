@@ -110,11 +110,6 @@ def digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()[:16]
 
 
-def same_content(one: bytes, other: bytes) -> bool:
-    """Whether two bodies say the same, however they are spelled."""
-    return one == other or comparable(one) == comparable(other)
-
-
 def comparable(body: bytes) -> bytes:
     """What all spellings of a body share."""
     try:

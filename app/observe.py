@@ -61,6 +61,13 @@ SCHEDULES_MISSED = Counter(
     "Iterations of schedules that should have brought a run and did not.",
     registry=REGISTRY,
 )
+ERASED = Counter(
+    "edges_collector_erased_arrivals",
+    "What came in again of what was erased: callbacks and answers of Edges that were dropped"
+    " (of an erased run), or changed (they named an erased person).",
+    ["what"],
+    registry=REGISTRY,
+)
 QUARANTINED = Gauge("edges_collector_quarantined", "Bodies in quarantine.", registry=REGISTRY)
 EDGES_REQUESTS = Counter(
     "edges_collector_edges_requests",

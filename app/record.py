@@ -1,6 +1,7 @@
 """Runs and inputs as everybody sees them: in the API, in files, and in events."""
 
 from app.canonical import Json, parse
+from app.erased import shown_json
 from app.model import timestamp
 from app.store.views import InputView, RunView
 
@@ -56,8 +57,8 @@ def input_record(run_uid: str, view: InputView) -> Record:
     return {
         "run_uid": run_uid,
         "input_uid": view.input_uid or input_uid(view.input_key),
-        "input": json_value(view.input),
-        "custom_data": json_value(view.custom_data),
+        "input": json_value(shown_json(view.input)),
+        "custom_data": json_value(shown_json(view.custom_data)),
         "status": view.status,
         "error": None if view.error is None else json_value(view.error),
         "result_count": view.results,

@@ -20,6 +20,8 @@ from app.api.application import create_api
 from app.api.exports import opened
 from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
+from app.erase.expiring import Expiring
+from app.erase.sweeping import Sweeping
 from app.export.inline import few_results
 from app.export.jobs import Exporter, ExportFolder
 from app.generated_secrets import (
@@ -88,6 +90,11 @@ class Collector:
             base_url=self.base_url,
             results_of=self._few_results,
         )
+        self._sweeping = Sweeping(
+            self._store,
+            waiting=lambda: self._commits.waiting,
+            wake_worker=self._worker.wake,
+        )
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
@@ -135,6 +142,7 @@ class Collector:
             wake_deliveries=self._wake_deliveries,
             export_folder=self._export_folder,
             wake_exports=self._wake_exports,
+            wake_erasing=self._sweeping.wake,
         )
 
     async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
@@ -175,6 +183,7 @@ class Collector:
         async with contextlib.AsyncExitStack() as stack:
             await self._store.open()
             stack.push_async_callback(self._store.close)
+            await self._store.erasures.use_seal(self._seal)
             self._commits.start()
             if is_working:
                 self._worker.start()
@@ -192,6 +201,7 @@ class Collector:
             await stack.enter_async_context(in_background("backpressure", self._balance))
             if is_working:
                 await stack.enter_async_context(in_background("exports", self._exporter.run))
+                await self._start_erasing(stack)
             await stack.enter_async_context(in_background("old exports", self._exporter.sweep))
             if self._edges is not None and is_working:
                 self._edges.reconciler.start()
@@ -212,6 +222,12 @@ class Collector:
             )
             yield
         log.info("stopped")
+
+    async def _start_erasing(self, stack: contextlib.AsyncExitStack) -> None:
+        await stack.enter_async_context(in_background("erasing", self._sweeping.run))
+        if self.settings.run_retention_days is not None:
+            expiring = Expiring(self._store, self.settings.run_retention_days, self._sweeping.wake)
+            await stack.enter_async_context(in_background("expiring", expiring.run))
 
     async def _balance(self) -> None:
         """Hold back commits while the worker cannot keep up with them."""

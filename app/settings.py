@@ -158,6 +158,13 @@ class Settings(BaseSettings):
     export_retention_hours: Annotated[
         float, Field(gt=0, description="Hours that export files are kept.")
     ] = 72.0
+    run_retention_days: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Days after its last callback that a run is kept. Default: for ever.",
+        ),
+    ] = None
     smtp_url: Annotated[
         SecretStr | None,
         Field(

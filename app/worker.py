@@ -21,9 +21,10 @@ from app.canonical import allow_deep_nesting
 from app.memory import spare_the_garbage_collector
 from app.observe import configure_logging
 from app.project.pace import Pace
-from app.project.projector import Projector, projector_of
+from app.project.projector import projector_of
+from app.project.rework import rework
 from app.settings import Settings
-from app.store.database import opened_for_work
+from app.store.database import Work, opened_for_work
 from app.store.protocol import StoreUnavailableError
 
 POLL_S = 1.0
@@ -69,21 +70,26 @@ class Lifeline:
 def work(settings: Settings, name: str, lifeline: Lifeline) -> None:
     """Project until the lifeline is cut."""
     with opened_for_work(settings, name) as store:
-        _project(settings, projector_of(store, settings), lifeline)
+        _project(settings, store, lifeline)
 
 
-def _project(settings: Settings, projector: Projector, lifeline: Lifeline) -> None:
+def _project(settings: Settings, store: Work, lifeline: Lifeline) -> None:
+    projector = projector_of(store, settings)
     pace = Pace(settings.projection_burst_s)
     log.info("projecting")
     while not lifeline.is_cut:
         started = perf_counter()
         try:
-            done = None if settings.projection_paused else projector.project_batch()
+            done, is_reworked = None, False
+            if not settings.projection_paused:
+                is_reworked = rework(store, settings)
+                done = projector.project_batch()
         except StoreUnavailableError as error:
             log.warning("the projection waits for the database", reason=str(error))
-            done = None
+            done, is_reworked = None, False
         if done is None:
-            lifeline.wait(POLL_S)
+            if not is_reworked:
+                lifeline.wait(POLL_S)
             continue
         log.debug(
             "projected" if done.is_saved else "projected in vain: another worker took over",

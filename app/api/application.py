@@ -9,6 +9,7 @@ from app.api import (
     deliveries,
     documentation,
     endpoints,
+    erasures,
     events,
     exports,
     health,
@@ -32,6 +33,7 @@ _SCHEDULE = "/api/v1/schedules/{scheduled_run_uid}"
 _ENDPOINT = "/api/v1/endpoints/{endpoint_id}"
 _DELIVERY = "/api/v1/deliveries/{delivery_id}"
 _EXPORT = "/api/v1/exports/{export_id}"
+_ERASURE = "/api/v1/erasures/{erasure_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
 ROUTES = [
@@ -44,6 +46,11 @@ ROUTES = [
     Route("/api/v1/runs", runs.list_runs),
     Route(_RUN, runs.get_run),
     Route(f"{_RUN}/summary", summary.run_summary),
+    Route(_RUN, erasures.delete_run, methods=["DELETE"]),
+    Route("/api/v1/people", erasures.delete_person, methods=["DELETE"]),
+    Route("/api/v1/erasures", erasures.list_erasures),
+    Route(_ERASURE, erasures.get_erasure),
+    Route(f"{_ERASURE}/lift", erasures.lift, methods=["POST"]),
     Route(f"{_RUN}/reconcile", reconciling.reconcile, methods=["POST"]),
     Route(f"{_RUN}/resume", reconciling.resume, methods=["POST"]),
     Route(f"{_RUN}/continue", reconciling.continue_, methods=["POST"]),

@@ -5,6 +5,7 @@ import re
 from time import time
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem
@@ -54,6 +55,12 @@ class ApiKeyMiddleware:
         return self._links.problem(
             scope["path"], query.get("expires", ""), query.get("signature", ""), int(time())
         )
+
+
+def requester(request: Request) -> str:
+    """Who asks, as records name them: never the key itself."""
+    del request  # there is one key yet
+    return "admin key"
 
 
 def _is_link(scope: Scope) -> bool:

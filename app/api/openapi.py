@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 from app import __version__
 from app.api import (
     callbacks,
+    erasures,
     event_paths,
     export_paths,
     inputs,
@@ -48,6 +49,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.ScheduleDetail,
     schema.Problem,
     schema.Readiness,
+    schema.Erasure,
+    schema.ErasurePage,
     *event_paths.MODELS,
     *export_paths.MODELS,
 )
@@ -79,6 +82,7 @@ def document(title: str = "Edges collector") -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     run = "/api/v1/runs/{run_uid}"
+    erasure = "/api/v1/erasures/{erasure_id}"
     entry = "/api/v1/quarantine/{quarantine_id}"
     schedule = "/api/v1/schedules/{scheduled_run_uid}"
     callback = {
@@ -121,7 +125,35 @@ def _paths() -> dict[str, Any]:
         "/api/v1/runs": {
             "get": read("listRuns", "Runs, newest first", "RunPage", runs.LIST_PARAMETERS)
         },
-        run: {"get": read("getRun", "One run", "Run", path=("run_uid",))},
+        run: {
+            "get": read("getRun", "One run", "Run", path=("run_uid",)),
+            "delete": _erase("deleteRun", "Erase a run, and keep it out", path=("run_uid",)),
+        },
+        "/api/v1/people": {
+            "delete": _erase(
+                "deletePerson",
+                "Erase a person from every run, and keep them out",
+                erasures.PERSON_PARAMETERS,
+            )
+        },
+        "/api/v1/erasures": {
+            "get": read("listErasures", "What was erased", "ErasurePage", erasures.LIST_PARAMETERS)
+        },
+        erasure: {
+            "get": read(
+                "getErasure", "An erasure, and how far it is", "Erasure", path=("erasure_id",)
+            )
+        },
+        f"{erasure}/lift": {
+            "post": {
+                **operation("liftErasure", "Let in again what it keeps out", path=("erasure_id",)),
+                "responses": {
+                    "200": json_answer("Erasure", "It keeps nothing out any more."),
+                    **READ_PROBLEMS,
+                    **problems({"409": "It keeps nothing out."}),
+                },
+            }
+        },
         f"{run}/reconcile": {"post": _ask_edges("reconcileRun", "Compare a run with Edges now")},
         f"{run}/resume": {"post": _ask_edges("resumeRun", "Have Edges go on with a stopped run")},
         f"{run}/continue": {
@@ -254,6 +286,24 @@ def _paths() -> dict[str, Any]:
             }
         },
         "/metrics": health("metrics", "Prometheus metrics"),
+    }
+
+
+def _erase(
+    name: str, summary: str, query: tuple[str, ...] = (), path: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    asked = operation(name, summary, path)
+    asked["parameters"] += [
+        {"name": parameter, "in": "query", "required": True, **PARAMETERS[parameter]}
+        for parameter in query
+    ]
+    return {
+        **asked,
+        "responses": {
+            "202": json_answer("Erasure", "Nothing of it comes in any more; the rest is a job."),
+            **READ_PROBLEMS,
+            **problems({"409": "The key by which erased people are known cannot be read."}),
+        },
     }
 
 

@@ -95,6 +95,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "after": {"description": "The id of an event: what came after it."},
     "types": {"description": "Types of events, separated by commas."},
     "state": {"schema": {"type": "string", "enum": ["pending", "delivered", "failed"]}},
+    "field": {
+        "schema": {"type": "string", "pattern": "^[A-Za-z_$][A-Za-z0-9_$.:@-]{0,99}$"},
+        "description": "A field of results or inputs, such as `linkedin_profile_id`.",
+    },
+    "value": {
+        "schema": {"type": "string"},
+        "description": "What stands there, compared exactly; numbers in digits.",
+    },
     "incomplete": {
         "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
         "description": "Go on although results are missing, which may be lost for good.",

@@ -58,6 +58,8 @@ class Resources:
     export_folder: ExportFolder
     wake_exports: Callable[[], None]
     """Say that a file was asked for."""
+    wake_erasing: Callable[[], None]
+    """Say that an erasure was asked for."""
 
     @property
     def reader(self) -> Reader:

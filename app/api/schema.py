@@ -301,6 +301,57 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
+class ErasureProgress(BaseModel):
+    """Where an erasure stands."""
+
+    step: Annotated[str, Field(description="What is being done; `done` at the end.")]
+    done: Annotated[int | None, Field(description="How far this step is, where it can be told.")]
+    of: Annotated[int | None, Field(description="How far it goes.")]
+
+
+class ErasureCounts(BaseModel):
+    """What an erasure has taken away so far."""
+
+    runs: int
+    callbacks: Annotated[int, Field(description="Bodies that were changed, or dropped.")]
+    results: Annotated[int, Field(description="Of a person, as they stood in these bodies.")]
+    inputs: int
+    events: int
+    quarantined: int
+    schedules: int
+
+
+class Erasure(BaseModel):
+    """A run or a person that was erased, or is being erased; kept as a record of it."""
+
+    erasure_id: str
+    kind: Annotated[
+        Literal["person", "run", "expiry"],
+        Field(description="`expiry`: a run whose time was over."),
+    ]
+    status: Literal["pending", "done"]
+    run_uid: str | None
+    field: Annotated[str | None, Field(description="By which a person was named.")]
+    value_digest: Annotated[
+        str | None, Field(description="Of the field and its value, under a secret key.")
+    ]
+    requested_by: str
+    requested_at: Timestamp
+    finished_at: Timestamp | None
+    is_kept_out: Annotated[bool, Field(description="Whether nothing of it comes in again.")]
+    lifted_by: str | None
+    lifted_at: Timestamp | None
+    progress: ErasureProgress
+    counts: ErasureCounts
+
+
+class ErasurePage(BaseModel):
+    """A page of erasures."""
+
+    data: list[Erasure]
+    next_cursor: str | None
+
+
 class RunPage(BaseModel):
     """A page of runs."""
 

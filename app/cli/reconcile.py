@@ -14,7 +14,9 @@ from app.cli.failures import fail
 from app.cli.progress import Bar, bars
 from app.cli.server import Record, Server, ServerError, Tell
 from app.cli.settings import load_settings
+from app.generated_secrets import SECRET_KEY_FILE, kept_secret
 from app.log.group_commit import GroupCommit
+from app.notify.sealing import Seal
 from app.observe import configure_logging
 from app.project.companion import projecting_beside
 from app.reconcile.errors import EdgesApiError
@@ -167,6 +169,7 @@ async def _opened(
 ) -> AsyncIterator[tuple[Reconciler, Reader]]:
     store = store_of(settings, on_news=lambda: None)
     await store.open()
+    await store.erasures.use_seal(_seal(settings))
     commits = GroupCommit(store.append)
     commits.start()
     try:
@@ -180,6 +183,14 @@ async def _opened(
     finally:
         await commits.stop()
         await store.close()
+
+
+def _seal(settings: Settings) -> Seal:
+    """By which the database's own secrets are read, as the service does."""
+    given = settings.secret_key
+    current = given.get_secret_value() if given else kept_secret(settings.data_dir, SECRET_KEY_FILE)
+    earlier = [one.get_secret_value() for one in settings.previous_secret_keys]
+    return Seal(current if isinstance(current, str) else current.value, earlier)
 
 
 async def _unproven(reader: Reader) -> list[str]:

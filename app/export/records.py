@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.canonical import Json, canonical, digest, dumps, parse
 from app.envelope import opened
+from app.erased import is_erased, shown
 from app.export.column_types import Columns, Scalar
 from app.export.filling import filled_by
 from app.export.plans import Section
@@ -56,9 +57,11 @@ def results_in(
     """The results of a callback, in its order."""
     body = parse(callback.body)
     _, results = results_of(body, result_keys)
-    given, custom_data = body.get("input"), body.get("custom_data")
+    given, custom_data = shown(body.get("input")), shown(body.get("custom_data"))
     page = page_id(run_uid, callback)
     for place, data in enumerate(results):
+        if is_erased(data):
+            continue
         yield Result(
             run_uid=run_uid,
             result_id=f"{page}-{place}",
@@ -70,7 +73,7 @@ def results_in(
             input=given,
             custom_data=custom_data,
             received_ms=callback.received_ms,
-            data=data,
+            data=shown(data),
         )
 
 
@@ -85,7 +88,7 @@ def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result
     bits = int.from_bytes(page.counted, "little")
     origin = f"{run_uid}\0{page.walk_uid}\0".encode()
     for place, data in enumerate(results):
-        if bits >> place & 1:
+        if bits >> place & 1 and not is_erased(data):
             content = digest(origin + canonical(data)).hex()[:24]
             yield Result(
                 run_uid=run_uid,
@@ -98,7 +101,7 @@ def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result
                 input=None,
                 custom_data=None,
                 received_ms=page.received_ms,
-                data=data,
+                data=shown(data),
             )
 
 

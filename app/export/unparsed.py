@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import MsgspecError, Raw, json
 
+from app.erased import has_erased
 from app.export.records import Result, page_id, results_in
 from app.store.views import CountedCallback
 
@@ -42,6 +43,9 @@ def left_unparsed(
     """The results of callbacks; parsed if they cannot be found otherwise."""
     found: list[UnparsedResults | Result] = []
     for callback in callbacks:
+        if has_erased(callback.body):
+            found += results_in(run_uid, callback, result_keys)
+            continue
         try:
             parts = parts_of(callback.body)
             data = result_texts(parts, result_keys)

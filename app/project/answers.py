@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from app.canonical import Json, canonical, digest
+from app.canonical import Json, canonical
 from app.envelope import About, opened
+from app.erased import digest_of, input_key, shown
 from app.model import Logged, Source, normalise_error, read_status, read_time_ms
 from app.project.catalogue import Catalogue
-from app.project.reading import input_key, short_text
+from app.project.reading import see_results, short_text
 from app.told import Reading, ToldInput
 
 
@@ -113,13 +114,12 @@ def _input(item: dict[str, Json], about: About, place: int, told_ms: int) -> Inp
     key = input_key(input_json, custom_json)
     uid = short_text(item.get("uid")) or f"unnamed-{key.hex()}"
     alias = input_key(b"null", custom_json)
-    return InputTold(uid, key, alias, given, custom, input_json, custom_json, told)
+    return InputTold(uid, key, alias, shown(given), shown(custom), input_json, custom_json, told)
 
 
 def _outputs(logged: Logged, about: About, value: list[Json], catalogue: Catalogue) -> Answer:
-    digests = b"".join([digest(canonical(result)) for result in value])
-    for result in value:
-        catalogue.see("data", result)
+    digests = b"".join([digest_of(result) for result in value])
+    see_results(value, catalogue)
     return Answer(logged, about, rows=len(value), outputs=digests)
 
 

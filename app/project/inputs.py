@@ -7,11 +7,12 @@ A callback may name no input, only its custom_data: it belongs to the first inpu
 """
 
 from app.canonical import Json, canonical, digest, parse
+from app.erased import input_key, shown
 from app.fields import lookup_values
 from app.model import ENDED_INPUT_STATUSES, FAILED_INPUT_STATUSES, input_status
 from app.project.answers import InputTold
 from app.project.catalogue import Catalogue
-from app.project.reading import Reading, input_key
+from app.project.reading import Reading
 from app.store.rows import NO_INPUT, Changes, InputRow, Known
 from app.told import ToldInput
 
@@ -94,7 +95,7 @@ class Inputs:
             self._tally(row, -1)
         if row.told is None or _is_newer(item.told, row.told):
             row.told, row.input_uid = item.told, item.uid
-        if row.input == "null" and item.input is not None:
+        if row.input == "null" and item.input_json != b"null":
             row.input = item.input_json.decode()
             self._catalogue.see("input", item.input)
         self._tally(row, 1)
@@ -130,7 +131,9 @@ class Inputs:
         """Give what was told of a row to one of its own, `key`; what callbacks showed stays."""
         input_json, custom_json = row.input.encode(), row.custom_data.encode()
         self._tally(row, -1)
-        moved = self._new(key, parse(input_json), parse(custom_json), input_json, custom_json)
+        moved = self._new(
+            key, shown(parse(input_json)), shown(parse(custom_json)), input_json, custom_json
+        )
         moved.told, moved.input_uid, row.told, row.input_uid = row.told, row.input_uid, None, None
         moved.failed_as, row.failed_as = row.failed_as, None
         self._tally(moved, 1)

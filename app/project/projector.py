@@ -76,7 +76,7 @@ class Projector:
         self._projection = projection
         self._result_keys = result_keys
         self._catalogues: dict[RunId, Catalogue] = {}
-        self._expected: dict[RunId | None, int] = {}
+        self._expected: dict[RunId | None, tuple[int, int]] = {}
 
     def project_batch(self) -> Projected | None:
         """Project the next batch. None if there is nothing to project."""
@@ -88,8 +88,8 @@ class Projector:
             return None
         batch, next_seq = _bounded(batch, next_seq, claim.announced_seq)
         is_news = bool(batch) and batch[-1].seq >= claim.announced_seq
-        if claim.from_seq != self._expected.pop(claim.run, 0):
-            # A rebuild or another worker stepped in: what we wrote may be gone.
+        if (claim.from_seq, claim.derivation) != self._expected.pop(claim.run, None):
+            # A rebuild, another worker or an erasure stepped in: what we wrote may be gone.
             self._catalogues.clear()
         started, started_cpu = perf_counter(), process_time()
         by_run: dict[RunId, _Entries] = {}
@@ -102,7 +102,7 @@ class Projector:
         changes = [self._merge(run, entries, is_news=is_news) for run, entries in by_run.items()]
         is_saved = self._projection.save(changes, claim, next_seq)
         if is_saved:
-            self._expected[claim.run] = next_seq
+            self._expected[claim.run] = next_seq, claim.derivation
         oldest_ms = batch[0].received_ms if batch else time_ns() // 1_000_000
         size = sum(len(logged.body) for logged in batch)
         has_callbacks = any(logged.source == Source.CALLBACK for logged in batch)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.canonical import Json, canonical, digest, parse
+from app.erased import MARK, NO_INPUT, digest_of, input_key, is_erased, shown
 from app.model import (
     Logged,
     callback_input_status,
@@ -13,9 +14,8 @@ from app.model import (
     results_of,
 )
 from app.project.catalogue import Catalogue
-from app.store.rows import NO_INPUT
 
-_KNOWN_KEYS = frozenset({"callback_ref_uid", "run", "custom_data", "input", "error"})
+_KNOWN_KEYS = frozenset({"callback_ref_uid", "run", "custom_data", "input", "error", MARK})
 _TEXT_MAX = 200
 
 
@@ -53,7 +53,7 @@ class Reading:
     def rank(self) -> tuple[int, bool, bytes]:
         """Of several bodies under one id, the highest rank counts: most results, then an end."""
         is_final = self.status not in (None, "RUNNING")
-        return len(self.digests), is_final, digest(canonical(parse(self.logged.body)))
+        return len(self.digests), is_final, digest_of(parse(self.logged.body))
 
 
 def read_callback(
@@ -70,16 +70,6 @@ def read_callback(
         return Reading(logged, note=short_text(f"could not be read: {error}"))
 
 
-def input_key(input_json: bytes, custom_json: bytes) -> bytes:
-    """What stands for an input: the digest of the input and the user's own data with it.
-
-    Both as canonical JSON; `NO_INPUT` if both are null.
-    """
-    if input_json == custom_json == b"null":
-        return NO_INPUT
-    return digest(b"[%b,%b]" % (input_json, custom_json))
-
-
 def _read(
     logged: Logged,
     value: dict[str, Any],
@@ -92,26 +82,32 @@ def _read(
     found_at, results = results_of(value, result_keys)
     input_json, custom_json = canonical(given), canonical(custom_data)
     key = input_key(input_json, custom_json)
-    digests = [digest(canonical(result)) for result in results]
+    digests = [digest_of(result) for result in results]
     reading = Reading(logged, run["run_uid"], batch_uid, read_status(run.get("status")))
     reading.action_name = short_text(run.get("action_name"))
     reading.execution_mode = short_text(run.get("execution_mode"))
     reading.scheduled_run_uid = short_text(run.get("scheduled_run_uid"))
     reading.input_key = key
-    reading.input, reading.input_json = given, input_json
-    reading.custom_data, reading.custom_json = custom_data, custom_json
+    reading.input, reading.input_json = shown(given), input_json
+    reading.custom_data, reading.custom_json = shown(custom_data), custom_json
     reading.error = normalise_error(value.get("error"))
     if digests:
         reading.digests = digests
         reading.content = digest(b"\0".join(((batch_uid or "").encode(), key, *digests)))
         if catalogue is not None:
-            for result in results:
-                catalogue.see("data", result)
+            see_results(results, catalogue)
     unknown = value.keys() - _KNOWN_KEYS
     unknown.discard(found_at)
     if unknown:
         reading.note = "unknown keys: " + (short_text(", ".join(sorted(unknown))) or '""')
     return reading
+
+
+def see_results(results: Sequence[Json], catalogue: Catalogue) -> None:
+    """Note the fields of results, but of those that were erased."""
+    for result in results:
+        if not is_erased(result):
+            catalogue.see("data", shown(result))
 
 
 def short_text(value: Json) -> str | None:

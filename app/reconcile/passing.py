@@ -53,6 +53,10 @@ class NotProjectedError(Exception):
     """What was logged is not projected in time, so that the next step cannot be decided."""
 
 
+class RunErasedError(Exception):
+    """The run was erased: what Edges tells of it is not logged."""
+
+
 class Progress(NamedTuple):
     """What a pass has done so far, for whoever watches it."""
 
@@ -159,12 +163,17 @@ class Pass:
         """The run, with all that this pass logged."""
         if self._logged_key is None:
             return await self._reader.run(self._run_uid)
-        seq = (await self._seqs(self._run_uid, self._logged_key))[0]
+        seqs = await self._seqs(self._run_uid, self._logged_key)
+        if not seqs:
+            raise RunErasedError(f"run {self._run_uid} was erased")
+        seq = seqs[0]
         pause_s, waited_s = 0.01, 0.0
         while waited_s < within_s:
             run = await self._reader.run(self._run_uid)
             if run is not None and run.next_seq > seq:
                 return run
+            if run is None and not await self._seqs(self._run_uid, self._logged_key):
+                raise RunErasedError(f"run {self._run_uid} was erased")
             await asyncio.sleep(pause_s)
             waited_s += pause_s
             pause_s = min(pause_s * 1.5, 0.5)

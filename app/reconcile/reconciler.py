@@ -20,7 +20,7 @@ from app.reconcile.errors import (
     KeyRefusedError,
     NotFoundError,
 )
-from app.reconcile.passing import NotProjectedError, Pass, Progress, now_ms
+from app.reconcile.passing import NotProjectedError, Pass, Progress, RunErasedError, now_ms
 from app.reconcile.pauses import WARNING_MS, began_ms, due_ms
 from app.reconcile.queue import FAILURE_PAUSES_MS, LEASE_S, Queue
 from app.store.protocol import Store, StoreError
@@ -199,6 +199,8 @@ class Reconciler:
                 self._tell(before, after)
                 next_ms = None if after is None else due_ms(after, self._silence_ms)
             self.problem = None
+        except RunErasedError:
+            next_ms = None
         except NotFoundError as error:
             problem, next_ms = await self._gone(run_uid, error), None
         except (EdgesApiError, StoreError, NotProjectedError) as error:

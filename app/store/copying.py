@@ -7,14 +7,18 @@ grown since is a copy that was cut off. What is kept beside callbacks is replace
 
 What the source has told is not told again: the target raises no events of callbacks before
 the source's `announced_seq`. Later ones are news to the target, and raise them there.
+
+Erasures come along, tombstones and records in one. A copy that was cut off does not go on if
+the source has erased something since: what was copied before may hold it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.canonical import digest, dumps
 from app.crash_points import reach
 from app.model import Logged
+from app.store.erasures import ErasureRow
 from app.store.kept_outbox import KeptOutbox
 from app.store.protocol import StoreError
 from app.store.rows import Claim
@@ -79,6 +83,9 @@ class Unlogged(NamedTuple):
     schedules: Iterable[KeptSchedule]
     missed_iterations: Iterable[MissedIteration]
     outbox: KeptOutbox
+    erasures: Sequence[ErasureRow]
+    erasure_key: str | None
+    """Sealed, as everywhere."""
 
 
 class Repeats(NamedTuple):
@@ -134,12 +141,20 @@ class Copied(NamedTuple):
     """What the copy has put into the target."""
     announced_seq: int = 1
     """Before it the source's events are told; of callbacks that were copied the target knows."""
+    erased: bytes = b""
+    """What the source had erased when the copy was begun; see `erased`."""
 
 
 def identity(logged: Logged) -> bytes:
     """16 bytes that no two callbacks of any two logs share, unless one is a copy of the other."""
     head = dumps([logged.seq, logged.run.uid, logged.key, logged.received_ms])
     return digest(head + logged.body)
+
+
+def erased(rows: Sequence[ErasureRow]) -> bytes:
+    """A digest of what these erasures have taken away, or may have; empty if there are none."""
+    told = [(row.erasure_id, row.finished_ms) for row in rows]
+    return digest(dumps(told)) if told else b""
 
 
 def copy_log(
@@ -166,7 +181,11 @@ def copy_log(
         if not callbacks:
             break
         target.take(
-            callbacks, from_seq=next_seq, next_seq=after, announced_seq=source.announced_seq
+            callbacks,
+            from_seq=next_seq,
+            next_seq=after,
+            announced_seq=source.announced_seq,
+            erased=erased(source.erasures()),
         )
         reach("copy after commit")
         next_seq, done = after, done + len(callbacks)
@@ -184,4 +203,9 @@ def _refuse_other_source(source: "SqliteSource", copied: Copied) -> None:
             f"the target holds a copy of another source: its callback {copied.next_seq - 1} is not"
             " what this source has there. Give the source that the copy was begun with, or an"
             " empty database or schema"
+        )
+    if erased(source.erasures()) != copied.erased:
+        raise CopyRefusedError(
+            "the source has erased something since this copy was begun, which may be in what was"
+            " copied before: copy into an empty database or schema, and drop this one"
         )

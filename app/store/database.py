@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.settings import Settings
 from app.store import migrations
 from app.store.migrations import SchemaState
-from app.store.protocol import LogReader, NoLogError, Projection, SchemaError, Store
+from app.store.protocol import LogReader, NoLogError, Projection, Rework, SchemaError, Store
 from app.store.sqlite import migrations as sqlite_migrations
 from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.projection import SqliteProjection
+from app.store.sqlite.rework import SqliteRework
 from app.store.sqlite.source import SqliteSource
 from app.store.sqlite.store import SqliteStore
 
@@ -80,6 +81,7 @@ class Work(NamedTuple):
 
     log: LogReader
     projection: Projection
+    rework: Rework
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def opened_for_work(settings: Settings, worker_name: str) -> Iterator[Work]:
         return
     log = SqliteLogReader(settings.log_path)
     projection = SqliteProjection(settings.projection_path, settings.outbox_path)
-    yield Work(log, projection)
+    yield Work(log, projection, SqliteRework(log, projection))
     projection.close()
     log.close()
 
@@ -164,6 +166,7 @@ def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
         prefix="rebuild-", dir=settings.projection_path.parent, ignore_cleanup_errors=True
     ) as folder:
         fresh = SqliteProjection(Path(folder) / "projection.db", settings.outbox_path)
+        fresh.note_reworked(log.last_rework())  # what changes from here on is derived anew after it
 
         def replace() -> None:
             old = SqliteProjection(settings.projection_path, settings.outbox_path)

@@ -453,6 +453,52 @@ class Outbox:
             )  # fmt: skip
         return len(rows) + events
 
+    # -------------------------------------------------------------- erasing
+
+    async def erase_run(self, run_uid: str, limit: int) -> int:
+        """Drop a portion of a run's events with their deliveries; how many rows went."""
+        async with self._transaction() as transaction:
+            await self._secure(transaction)
+            rows = await transaction.fetch(
+                "SELECT run_uid, delivery_id FROM deliveries WHERE run_uid = ? LIMIT ?",
+                run_uid, limit,
+            )  # fmt: skip
+            await self._drop_deliveries(transaction, rows)
+            events = 0
+            if len(rows) < limit:
+                events = await transaction.execute(
+                    "DELETE FROM events WHERE event_no IN"
+                    " (SELECT event_no FROM events WHERE run_uid = ? AND run_uid <> '' LIMIT ?)",
+                    run_uid, limit,
+                )  # fmt: skip
+        return len(rows) + events
+
+    async def erase_from_events(
+        self, without: Callable[[str], str | None], after_no: int, limit: int
+    ) -> tuple[int | None, int]:
+        """Change what of a portion of events `without` changes; what was answered to it goes.
+
+        The number of the last event looked at, None behind the last one of all; and how many
+        were changed.
+        """
+        async with self._transaction() as transaction:
+            await self._secure(transaction)
+            rows = await transaction.fetch(
+                "SELECT event_no, data FROM events WHERE event_no > ? ORDER BY event_no LIMIT ?",
+                after_no, limit,
+            )  # fmt: skip
+            changed = [(data, no) for no, text in rows if (data := without(text)) is not None]
+            await transaction.many("UPDATE events SET data = ? WHERE event_no = ?", changed)
+            await transaction.many(
+                "UPDATE attempts SET answer = '' WHERE (run_uid, delivery_id) IN"
+                " (SELECT run_uid, delivery_id FROM deliveries WHERE event_no = ?)",
+                [(no,) for _, no in changed],
+            )
+        return (rows[-1][0] if len(rows) == limit else None), len(changed)
+
+    async def _secure(self, transaction: Transaction) -> None:
+        """Have what this transaction drops leave no trace, as far as the store can see to it."""
+
 
 # One that was asked for anew while it was tried has another number of tries, and is due again.
 _SETTLE = """

@@ -1,7 +1,8 @@
 """What the service asks of a store. Two implement it, and one suite of tests runs against both."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
 from app.store.export_jobs import ExportJobs
@@ -18,6 +19,9 @@ from app.store.rows import (
     RunRow,
     ScheduleRow,
 )
+
+if TYPE_CHECKING:
+    from app.store.erasures import Erasures
 
 
 class StoreError(Exception):
@@ -62,6 +66,10 @@ class Store(Protocol):
     @property
     def exports(self) -> ExportJobs:
         """Files that were asked for."""
+
+    @property
+    def erasures(self) -> "Erasures":
+        """What was erased, and is being erased."""
 
     @property
     def description(self) -> str:
@@ -142,6 +150,16 @@ class LogReader(Protocol):
 
     def duplicates(self, run: RunId) -> int:
         """How many repeats of a run's callbacks came."""
+
+
+class Rework(Protocol):
+    """What a worker does for erasures: runs of which bodies changed are derived anew."""
+
+    def next(self) -> AbstractContextManager["Projection | None"]:
+        """A run to be derived anew, by projecting all that this gives; None if there is none.
+
+        It takes effect as a whole when the block ends: until then readers see what was.
+        """
 
 
 class Projection(Protocol):

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.canonical import Json
+from app.erased import NO_INPUT as NO_INPUT  # noqa: PLC0414 - as of all derived rows
 from app.event import Event
 from app.kinds import Kinds
 from app.model import FAILED_INPUT_STATUSES, Logged, RunId, input_status
 from app.told import Told, ToldInput, told_input_error, told_input_status
-
-NO_INPUT = b""
-"""The input key of callbacks that name neither an input nor custom_data."""
 
 
 class Claim(NamedTuple):
@@ -24,6 +22,8 @@ class Claim(NamedTuple):
     """Where the run's log ended when it was claimed; None: wherever it ends."""
     announced_seq: int = 1
     """Before it all events are raised already: what is derived there again raises none."""
+    derivation: int = 0
+    """Changes when what was derived before was derived anew."""
 
 
 class Portion(NamedTuple):

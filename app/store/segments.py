@@ -11,6 +11,7 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
+from app.erasing import Eraser
 from app.model import Arrival, Logged, RunId, Source
 
 FRAME_BYTES_MAX = 32 * 1024
@@ -100,3 +101,28 @@ def unpack(frame: bytes, decompressor: zstandard.ZstdDecompressor) -> list[Entry
         entries.append(Entry(key, received_ms, data[at : at + size], conflicts_with, *source))
         at += size
     return entries
+
+
+class Without(NamedTuple):
+    """A frame's entries without somebody."""
+
+    entries: list[Entry]
+    changed: list[tuple[int, Entry]]
+    """Those that changed, with their places."""
+    results: int
+    inputs: int
+
+
+def without(eraser: Eraser, entries: Sequence[Entry]) -> Without | None:
+    """The entries without those people; None if they name none of them."""
+    found = Without(list(entries), [], 0, 0)
+    for place, entry in enumerate(entries):
+        erased = eraser.body(entry.body, entry.source)
+        if erased is not None:
+            changed = entry._replace(body=erased.body)
+            found.entries[place] = changed
+            found.changed.append((place, changed))
+            found = found._replace(
+                results=found.results + erased.results, inputs=found.inputs + erased.inputs
+            )
+    return found if found.changed else None

@@ -11,6 +11,7 @@ import zstandard
 from app.canonical import dumps
 from app.model import Logged, RunId
 from app.store.copying import DamagedError, Indexed, KeptBody
+from app.store.erasures import ErasureRow
 from app.store.kept_outbox import ATTEMPTS, DELIVERIES, ENDPOINTS, EVENTS
 
 if TYPE_CHECKING:
@@ -108,8 +109,14 @@ def verify_log(
         _of_rows(source.missed_iterations()),
         _of_rows(target.missed_iterations()),
     )
+    verdict.differs("erasures", _asked(source.erasures()), _asked(target.erasures()))
     _compare_outboxes(verdict, source, target)
     return verdict
+
+
+def _asked(rows: Iterable[ErasureRow]) -> tuple[int, str]:
+    """Erasures in what was asked for; how far they are is each database's own."""
+    return _of_rows((*row[:7], row.lifted_by, row.lifted_ms) for row in rows)
 
 
 def _compare_outboxes(verdict: Verdict, source: "SqliteSource", target: "PostgresTarget") -> None:

@@ -72,6 +72,7 @@ class Api:
             wake_deliveries=lambda: None,
             export_folder=ExportFolder(self.settings.export_path),
             wake_exports=lambda: None,
+            wake_erasing=lambda: None,
         )
 
         async def asking() -> httpx2.Response:

@@ -4,6 +4,7 @@
 -- $5..$7  each run: uid, callbacks of this group, repeats within this group
 -- $8..$12 each segment: index of its run, place of its first callback, callbacks,
 --         when the first came, frame
+-- $13     version of the tombstones that the group was looked through for
 --
 -- Answers with the callbacks that were logged before, by this replica or another one, and
 -- whether they were the same bytes; null if the earlier one was not visible yet.
@@ -11,6 +12,8 @@ WITH runs_given AS (
     SELECT run, run_uid, callbacks, repeats
     FROM unnest($5::text[], $6::bigint[], $7::bigint[])
         WITH ORDINALITY AS r (run_uid, callbacks, repeats, run)
+    -- A subquery, so that it is called once. It fails rather than being false.
+    WHERE (SELECT erasures_are_known($13))
 ), given AS MATERIALIZED (
     SELECT g.run, r.run_uid, g.place, g.callback_key, g.body_digest
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])

@@ -14,11 +14,13 @@ import structlog
 import zstandard
 
 from app import observe
-from app.canonical import comparable, digest, same_content
+from app.canonical import digest
 from app.crash_points import reach
+from app.erased import content_digest, same_content
 from app.model import Arrival, Outcome, Quarantined
 from app.store import segments
 from app.store.postgres.driver import OUTAGE, KeptConnection, Row, reason
+from app.store.postgres.erasures import StaleTombstonesError, is_stale
 from app.store.protocol import LogUnavailableError
 from app.store.raised import EVENT_COLUMNS, quarantined_event
 
@@ -55,7 +57,8 @@ _QUARANTINE = f"""
     WITH kept AS (
         INSERT INTO quarantine AS q (quarantine_id, body_digest, received_ms, last_received_ms,
             reason, detail, content_type, body_bytes, frame)
-        VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8)
+        SELECT $1, $2, $3::bigint, $3::bigint, $4, $5, $6, $7, $8
+        WHERE (SELECT erasures_are_known($17))
         ON CONFLICT (body_digest) DO UPDATE SET times_seen = q.times_seen + 1,
             last_received_ms = excluded.received_ms
         RETURNING quarantine_id, times_seen
@@ -107,6 +110,8 @@ class PostgresLog:
                 observe.LOG_STATEMENTS.inc()
                 rows: Sequence[Row] = await connection.fetch(sql, *values)
         except OUTAGE as error:
+            if is_stale(error):
+                raise StaleTombstonesError from None
             # Whether a commit that was cut off took place is unknown: it is not acknowledged,
             # and counts once when it is sent again.
             raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error
@@ -114,9 +119,11 @@ class PostgresLog:
 
     # ------------------------------------------------------------ callbacks
 
-    async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+    async def append(self, arrivals: Sequence[Arrival], version: int) -> list[Outcome]:
         """Make `arrivals` durable; one outcome for each, in order.
 
+        They were looked through for tombstones of this version. Raises StaleTombstonesError,
+        and then has stored nothing, or what is no harm to store again, if there are others.
         One statement, whatever the size of the group. What repeats an earlier callback with
         other bytes takes two more, for all of them together. Raises LogUnavailableError.
         """
@@ -129,7 +136,7 @@ class PostgresLog:
             _APPEND,
             group.run_of, group.place_of, group.keys, group.digests,
             group.runs, group.callbacks, group.repeats,
-            *columns, frames,
+            *columns, frames, version,
         )  # fmt: skip
         reach("log after commit")
         unsettled = group.others
@@ -143,11 +150,15 @@ class PostgresLog:
                 unsettled.append(place)
         if unsettled:
             unsettled.sort()  # conflicts are logged in the order of their arrival
-            settled = await self._settle([arrivals[place] for place in unsettled])
+            settled = await self._settle([arrivals[place] for place in unsettled], version)
             for place, outcome in zip(unsettled, settled, strict=True):
                 for one in (place, *group.repeated.get(place, ())):
                     outcomes[one] = outcome
         return outcomes
+
+    async def check(self, version: int) -> None:
+        """Raises StaleTombstonesError if there are tombstones of another version."""
+        await self._fetch("SELECT erasures_are_known($1)", version)
 
     def _frames(
         self, arrivals: Sequence[Arrival], group: _Group
@@ -169,7 +180,7 @@ class PostgresLog:
                 first_place += len(portion)
         return segments.pack(portions, self._compressor), columns
 
-    async def _settle(self, repeated: Sequence[Arrival]) -> list[Outcome]:
+    async def _settle(self, repeated: Sequence[Arrival], version: int) -> list[Outcome]:
         """Tell duplicates from conflicts, count the ones, and log the others."""
         rows = await self._fetch(
             _EARLIER, [one.run_uid for one in repeated], [one.key for one in repeated]
@@ -183,7 +194,7 @@ class PostgresLog:
                 given[place] = _repeat(one)
                 continue
             outcomes.append(Outcome.CONFLICT)
-            body_digest = digest(comparable(one.body))
+            body_digest = content_digest(one.body)
             conflict = (one.run_uid, one.key, body_digest)
             if conflict in given:  # the same one twice in this group
                 given[place] = _repeat(one)
@@ -192,16 +203,19 @@ class PostgresLog:
             (packed,) = segments.pack([[entry]], self._compressor)
             given[conflict] = _Settled(*conflict, one.received_ms, packed)
         settled = [*given.values()]
-        missed = await self._fetch(_SETTLE, *map(list, zip(*settled, strict=True)))
+        missed = await self._fetch(_SETTLE, *map(list, zip(*settled, strict=True)), version)
         if missed:
             repeats = [_repeat(settled[n - 1]) for (n,) in missed]
-            await self._fetch(_SETTLE, *map(list, zip(*repeats, strict=True)))
+            await self._fetch(_SETTLE, *map(list, zip(*repeats, strict=True)), version)
         return outcomes
 
     # ----------------------------------------------------------- quarantine
 
-    async def quarantine(self, item: Quarantined) -> str:
-        """Keep a body that was not understood, durably; the id under which it is kept."""
+    async def quarantine(self, item: Quarantined, version: int) -> str:
+        """Keep a body that was not understood, durably; the id under which it is kept.
+
+        `version` as with `append`.
+        """
         raised = quarantined_event(item)
         rows = await self._fetch(
             _QUARANTINE,
@@ -214,6 +228,7 @@ class PostgresLog:
             len(item.body),
             self._compressor.compress(item.body),
             *raised,
+            version,
         )
         return str(rows[0][0])
 

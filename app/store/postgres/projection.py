@@ -37,6 +37,17 @@ from app.store.rows import (
     RunRow,
 )
 
+DERIVED_TABLES = (
+    "runs",
+    "callbacks",
+    "inputs",
+    "custom_values",
+    "fields",
+    "output_pages",
+    "edges_callbacks",
+)
+"""All that is derived of a run, but for how far it is."""
+
 LEASE_S = 10
 """How long a run waits for another worker when the one that had it died."""
 
@@ -62,7 +73,7 @@ _CLAIM = """
         FOR UPDATE OF q SKIP LOCKED
     ) AS free
     WHERE p.run_uid = free.run_uid
-    RETURNING p.run_uid, p.next_seq, free.next_seq AS before_seq, free.announced_seq
+    RETURNING p.run_uid, p.next_seq, free.next_seq AS before_seq, free.announced_seq, p.derivation
 """
 _ANNOUNCE = """
     INSERT INTO announcements AS a (run_uid, announced_seq) VALUES ($1, $2)
@@ -110,11 +121,11 @@ class PostgresProjection:
         return None
 
     def _claim_after(self, run_uid: str) -> Claim | None:
-        for uid, next_seq, before_seq, announced_seq in self._connection.fetch(
+        for uid, next_seq, before_seq, announced_seq, derivation in self._connection.fetch(
             self._claim, self._holder, LEASE_S, run_uid
         ):
             self._last_uid = uid
-            return Claim(RunId(0, uid), next_seq, before_seq, announced_seq)
+            return Claim(RunId(0, uid), next_seq, before_seq, announced_seq, derivation)
         return None
 
     # ----------------------------------------------------------------- reading
@@ -211,6 +222,14 @@ class PostgresProjection:
 
     # ----------------------------------------------------------------- writing
 
+    def write(self, changes: Sequence[Changes]) -> None:
+        """Write `changes` within a transaction, and nothing of the progress."""
+        for change in changes:
+            self._save_inputs(change)
+            self._save_callbacks(change)
+            self._save_answers(change)
+            self._save_run(change)
+
     def save(self, changes: Sequence[Changes], claim: Claim, next_seq: int) -> bool:
         """Write `changes` and the progress to `next_seq` in one transaction, and end the lease.
 
@@ -230,11 +249,7 @@ class PostgresProjection:
             )
             if held == "UPDATE 0":
                 return False
-            for change in changes:
-                self._save_inputs(change)
-                self._save_callbacks(change)
-                self._save_answers(change)
-                self._save_run(change)
+            self.write(changes)
             if next_seq > claim.announced_seq:
                 self._save_events(claim.run.uid, changes, next_seq)
             reach("projection before commit")

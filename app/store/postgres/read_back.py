@@ -15,6 +15,7 @@ from app.store.copying import (
     MissedIteration,
     Repeats,
 )
+from app.store.erasures import COLUMNS, ErasureRow
 from app.store.postgres.driver import BlockingConnection
 from app.store.postgres.log_reader import PostgresLogReader
 from app.store.rows import Claim
@@ -118,6 +119,13 @@ class PostgresReadBack:
         ):
             yield from (MissedIteration(*row) for row in rows)
             after = rows[-1][0], rows[-1][1]
+
+    def erasures(self) -> list[ErasureRow]:
+        """What was erased, and is being erased, oldest first."""
+        return [
+            ErasureRow(*row)
+            for row in self._connection.fetch(f"SELECT {COLUMNS} FROM erasures ORDER BY erasure_id")
+        ]
 
     # --------------------------------------------------------------- derived
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.store.postgres.driver import OUTAGE, STATEMENT_TIMEOUT_S, KeptConnection, reason
+from app.store.postgres.erasures import StaleTombstonesError, is_stale
 from app.store.postgres.reader import numbered
 from app.store.protocol import LogUnavailableError
 from app.store.raised import RAISE, missed_event
@@ -52,11 +53,15 @@ class PostgresSchedules:
         """Let go of the connection."""
         await self._connection.close()
 
-    async def save(self, rows: Sequence[ScheduleRow]) -> list[str]:
-        """Keep those of `rows` that are the successor of what is known; their uids."""
+    async def save(self, rows: Sequence[ScheduleRow], version: int) -> list[str]:
+        """Keep those of `rows` that are the successor of what is known; their uids.
+
+        They were looked through for tombstones of this version. Raises StaleTombstonesError.
+        """
         # Two replicas that save the same ones do not wait for each other in a circle.
         ordered = sorted(rows, key=lambda row: row.uid)
-        found = await self._run_all(*[(_SAVE, *row) for row in ordered])
+        known = ("SELECT erasures_are_known($1)", version)
+        _, *found = await self._run_all(known, *[(_SAVE, *row) for row in ordered])
         return [uid for one in found for (uid,) in one]
 
     async def judge(
@@ -93,4 +98,6 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except OUTAGE as error:
+        if is_stale(error):
+            raise StaleTombstonesError from None
         raise LogUnavailableError(f"PostgreSQL cannot take it: {reason(error)}") from error

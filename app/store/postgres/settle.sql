@@ -2,6 +2,7 @@
 --
 -- $1..$5  each: run uid, key, digest of the canonical body (null for what only repeats), when
 --         it came, frame. No two are the same conflict.
+-- $6      version of the tombstones that they were looked through for
 --
 -- Answers with the numbers (from 1) of conflicts that another replica logged in this instant;
 -- they are not counted as repeats yet.
@@ -9,6 +10,7 @@ WITH given AS MATERIALIZED (
     SELECT n, run_uid, callback_key, body_digest, received_ms, frame
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[])
         WITH ORDINALITY AS g (run_uid, callback_key, body_digest, received_ms, frame, n)
+    WHERE (SELECT erasures_are_known($6))
 ), fresh AS MATERIALIZED (
     -- Counted from the end, since that is where the run's next number is known.
     SELECT g.*, row_number() OVER (PARTITION BY g.run_uid ORDER BY g.n DESC) AS place

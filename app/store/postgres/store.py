@@ -1,11 +1,16 @@
 """PostgreSQL as the service holds it: a connection that appends, one that listens, a pool."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
+from app.erasing import Tombstones
 from app.model import Arrival, Outcome, Quarantined
+from app.store.admitting import admit
+from app.store.erasures import without_erased
 from app.store.migrations import PARTS
 from app.store.postgres.driver import (
     CHANNEL,
@@ -18,6 +23,7 @@ from app.store.postgres.driver import (
     outages,
     reason,
 )
+from app.store.postgres.erasures import PostgresErasures
 from app.store.postgres.export_jobs import PostgresExportJobs
 from app.store.postgres.log import PostgresLog
 from app.store.postgres.marks import PostgresMarks
@@ -25,8 +31,10 @@ from app.store.postgres.migrations import migrate
 from app.store.postgres.outbox import PostgresOutbox
 from app.store.postgres.reader import PostgresReader
 from app.store.postgres.schedules import PostgresSchedules
-from app.store.protocol import Marks
+from app.store.protocol import LogUnavailableError, Marks, StoreUnavailableError
 from app.store.rows import ScheduleRow
+
+T = TypeVar("T")
 
 NOTIFY_S = 0.05
 """At most one wake-up in so many seconds: a NOTIFY makes all commits of the database queue."""
@@ -53,6 +61,7 @@ class PostgresStore:
         self._marks = PostgresMarks(url)
         self.exports = PostgresExportJobs(url)
         self.outbox = PostgresOutbox(url)
+        self.erasures = PostgresErasures(url, self.outbox)
         self._tasks: list[asyncio.Task[None]] = []
         self._has_news = asyncio.Event()
 
@@ -66,6 +75,7 @@ class PostgresStore:
             finally:
                 await connection.close(timeout=STATEMENT_TIMEOUT_S)
         await self.reader.open()
+        await self.erasures.load()
         self._tasks = [asyncio.create_task(self._listen_and_tell(), name="notifications")]
 
     async def close(self) -> None:
@@ -79,10 +89,29 @@ class PostgresStore:
         await self._marks.close()
         await self.exports.close()
         await self.outbox.close()
+        await self.erasures.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """One statement, committed when it is answered."""
-        return await self._log.append(arrivals)
+
+        async def append(tombstones: Tombstones) -> list[Outcome]:
+            if tombstones.are_none:
+                return await self._log.append(arrivals, tombstones.version)
+            admitted = admit(tombstones, arrivals)
+            if not admitted.arrivals:
+                await self._log.check(tombstones.version)  # some may have been lifted
+                return admitted.outcomes([])
+            return admitted.outcomes(await self._log.append(admitted.arrivals, tombstones.version))
+
+        return await self._knowing(append)
+
+    async def _knowing(self, write: Callable[[Tombstones], Awaitable[T]]) -> T:
+        try:
+            return await self.erasures.knowing(write)
+        except LogUnavailableError:
+            raise
+        except StoreUnavailableError as error:
+            raise LogUnavailableError(str(error)) from error
 
     async def after_commit(self) -> None:
         """Have the other replicas told, soon."""
@@ -90,7 +119,13 @@ class PostgresStore:
 
     async def quarantine(self, item: Quarantined) -> str:
         """One statement."""
-        return await self._log.quarantine(item)
+
+        async def keep(tombstones: Tombstones) -> str:
+            body = tombstones.eraser.unread(item.body)
+            kept = item if body is None else replace(item, body=body)
+            return await self._log.quarantine(kept, tombstones.version)
+
+        return await self._knowing(keep)
 
     async def release(self, quarantine_id: str) -> bool:
         """Drop an entry of the quarantine."""
@@ -110,7 +145,12 @@ class PostgresStore:
 
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
         """One transaction."""
-        return await self._schedules.save(rows)
+
+        async def save(tombstones: Tombstones) -> list[str]:
+            kept = [without_erased(tombstones.eraser, row) for row in rows]
+            return await self._schedules.save(kept, tombstones.version)
+
+        return await self._knowing(save)
 
     async def judge_schedule(
         self, uid: str, missed: Sequence[int], *, from_ms: int, judged_ms: int, now_ms: int

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
-from app.canonical import comparable, digest
+from app.canonical import digest
 from app.crash_points import reach
+from app.erased import content_digest
 from app.model import Logged, RunId
 from app.store import segments
 from app.store.copying import (
@@ -23,7 +24,9 @@ from app.store.copying import (
     Unlogged,
     identity,
 )
+from app.store.erasures import COLUMNS, Progress
 from app.store.postgres.driver import BlockingConnection
+from app.store.postgres.erasures import PostgresErasures
 from app.store.postgres.migrations import migrate_database
 from app.store.postgres.outbox_target import LOCKED_TABLES, PostgresOutboxTarget
 from app.store.postgres.paging import paged
@@ -33,7 +36,7 @@ _KEPT_COLUMNS = ", ".join(KeptBody._fields)
 
 _ADVANCE = """
     UPDATE copies SET next_seq = $2, last_digest = $3, callbacks = callbacks + $4,
-        announced_seq = greatest(announced_seq, $5)
+        announced_seq = greatest(announced_seq, $5), erased = $6
     WHERE next_seq = $1
 """
 _RESERVE = """
@@ -111,10 +114,11 @@ class PostgresTarget(PostgresReadBack):
     def copied(self) -> Copied:
         """How far the copy into this database is."""
         rows = self._connection.fetch(
-            f"SELECT next_seq, last_digest, announced_seq, {', '.join(Held._fields)} FROM copies"
+            "SELECT next_seq, last_digest, announced_seq, erased,"
+            f" {', '.join(Held._fields)} FROM copies"
         )
-        for next_seq, last_digest, announced_seq, *held in rows:
-            return Copied(next_seq, last_digest, Held(*held), announced_seq)
+        for next_seq, last_digest, announced_seq, erased, *held in rows:
+            return Copied(next_seq, last_digest, Held(*held), announced_seq, erased)
         return Copied(1, b"", Held(0, 0, 0, 0))
 
     def refuse_foreign(self) -> None:
@@ -149,11 +153,18 @@ class PostgresTarget(PostgresReadBack):
     # --------------------------------------------------------------- writing
 
     def take(
-        self, callbacks: Sequence[Logged], *, from_seq: int, next_seq: int, announced_seq: int
+        self,
+        callbacks: Sequence[Logged],
+        *,
+        from_seq: int,
+        next_seq: int,
+        announced_seq: int,
+        erased: bytes,
     ) -> None:
         """Log `callbacks`, and that the source is copied up to `next_seq`, in one transaction.
 
         Those before `announced_seq` of the source raise no events when they are projected.
+        `erased` says what the source has erased, see `app.store.copying.erased`.
         Raises CopyRefusedError if the copy is not at `from_seq`: another one is at work.
         """
         by_run: dict[str, list[Logged]] = {}
@@ -161,7 +172,9 @@ class PostgresTarget(PostgresReadBack):
             by_run.setdefault(logged.run.uid, []).append(logged)
         with self._connection.transaction():
             last_digest = identity(callbacks[-1])
-            self._advance(from_seq, next_seq, last_digest, len(callbacks), announced_seq)
+            self._advance(
+                from_seq, next_seq, last_digest, len(callbacks), announced_seq, erased=erased
+            )
             first_seqs = self._reserve({uid: len(of_run) for uid, of_run in by_run.items()})
             told = {uid: sum(o.seq < announced_seq for o in of) for uid, of in by_run.items()}
             self.outbox.announce({uid: first_seqs[uid] + n for uid, n in told.items() if n})
@@ -172,12 +185,19 @@ class PostgresTarget(PostgresReadBack):
             reach("copy before commit")
 
     def _advance(
-        self, from_seq: int, next_seq: int, last_digest: bytes, callbacks: int, announced_seq: int
+        self,
+        from_seq: int,
+        next_seq: int,
+        last_digest: bytes,
+        callbacks: int,
+        announced_seq: int,
+        *,
+        erased: bytes,
     ) -> None:
         if from_seq == 1:
             self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
         moved = self._connection.execute(
-            _ADVANCE, from_seq, next_seq, last_digest, callbacks, announced_seq
+            _ADVANCE, from_seq, next_seq, last_digest, callbacks, announced_seq, erased
         )
         if moved == "UPDATE 0":
             raise CopyRefusedError(
@@ -210,7 +230,7 @@ class PostgresTarget(PostgresReadBack):
                     f" {sorted(unknown)[:3]}. Drop the tables of the target, and copy again"
                 )
         rows.conflicts += [
-            (run_uid, one.key, digest(comparable(one.body)), seq) for seq, one in conflicts
+            (run_uid, one.key, content_digest(one.body), seq) for seq, one in conflicts
         ]
         entries = [
             segments.Entry(
@@ -262,7 +282,7 @@ class PostgresTarget(PostgresReadBack):
         with self._connection.transaction():
             # Nobody adds to what is replaced here.
             self._connection.execute(
-                "LOCK TABLE log_runs, quarantine, schedules, missed_iterations,"
+                "LOCK TABLE log_runs, quarantine, schedules, missed_iterations, erasures,"
                 f" {LOCKED_TABLES} IN SHARE ROW EXCLUSIVE MODE"
             )
             self.refuse_foreign()
@@ -285,12 +305,37 @@ class PostgresTarget(PostgresReadBack):
                     "missed_iterations", ", ".join(MissedIteration._fields), missed
                 )
             self.outbox.replace(unlogged.outbox)
+            self._replace_erasures(unlogged)
             settled = ", ".join(Held._fields[1:])
             self._connection.execute(
                 f"UPDATE copies SET ({settled}) = (SELECT {settled}"
                 f" FROM ({_HELD}) AS h ({', '.join(Held._fields)}))"
             )
             reach("copy before settled")
+
+    def _replace_erasures(self, unlogged: Unlogged) -> None:
+        """What is not finished in the source begins anew here, and is finished here."""
+        known = [row.erasure_id for row in unlogged.erasures]
+        if self._connection.fetch(
+            "SELECT 1 FROM erasures WHERE erasure_id <> ALL($1::text[]) LIMIT 1", known
+        ):
+            raise CopyRefusedError(
+                f"{self.description} has erased what this source has not: it is the database of"
+                " another collector, or one has served from it since"
+            )
+        rows = [
+            row
+            if row.finished_ms is not None
+            else row.moved(Progress(PostgresErasures.steps[row.kind][0]))
+            for row in unlogged.erasures
+        ]
+        self._connection.execute("DELETE FROM erasures")
+        self._connection.copy("erasures", COLUMNS, rows)
+        self._connection.execute(
+            "INSERT INTO erasure_state AS s (state_no, version, erasure_key) VALUES (1, 1, $1)"
+            " ON CONFLICT (state_no) DO UPDATE SET version = s.version + 1, erasure_key = $1",
+            unlogged.erasure_key,
+        )
 
     @staticmethod
     def storable(entry: KeptBody) -> KeptBody:

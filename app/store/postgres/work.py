@@ -8,27 +8,22 @@ from app.store.migrations import steps
 from app.store.postgres.driver import BlockingConnection
 from app.store.postgres.log_reader import PostgresLogReader
 from app.store.postgres.migrations import PACKAGE
-from app.store.postgres.projection import PostgresProjection
+from app.store.postgres.projection import DERIVED_TABLES, PostgresProjection
+from app.store.postgres.rework import PostgresRework
 from app.store.protocol import NoLogError
 
-_PROJECTION_TABLES = (
-    "projections",
-    "runs",
-    "callbacks",
-    "inputs",
-    "custom_values",
-    "fields",
-    "output_pages",
-    "edges_callbacks",
-)
+_PROJECTION_TABLES = ("projections", *DERIVED_TABLES)
 
 
 @contextmanager
-def opened(url: str, worker_name: str) -> Iterator[tuple[PostgresLogReader, PostgresProjection]]:
-    """The log's reader and the projection, over one connection."""
+def opened(
+    url: str, worker_name: str
+) -> Iterator[tuple[PostgresLogReader, PostgresProjection, PostgresRework]]:
+    """The log's reader, the projection and what is done for erasures, over one connection."""
     connection = BlockingConnection(url)
     try:
-        yield PostgresLogReader(connection), PostgresProjection(connection, worker_name)
+        projection = PostgresProjection(connection, worker_name)
+        yield PostgresLogReader(connection), projection, PostgresRework(connection, projection)
     finally:
         connection.close()
 
@@ -48,6 +43,7 @@ def opened_for_rebuild(
         )
         if not log_exists:
             raise NoLogError(f"there is no log in schema {home} of this PostgreSQL database")
+        erased_before = _erased(plain)
         schema = f"rebuild_{uuid4().hex[:12]}"
         plain.execute(f"CREATE SCHEMA {schema}")
         beside = BlockingConnection(url, {"search_path": f'{schema}, "{home}"'})
@@ -56,7 +52,7 @@ def opened_for_rebuild(
                 beside.execute(step.sql)
 
             def replace() -> None:
-                _swap(plain, home, schema)
+                _swap(plain, home, schema, erased_before)
 
             yield (
                 PostgresLogReader(beside),
@@ -70,7 +66,15 @@ def opened_for_rebuild(
         plain.close()
 
 
-def _swap(connection: BlockingConnection, home: str, schema: str) -> None:
+def _erased(connection: BlockingConnection) -> tuple[int, int]:
+    """How many erasures there are, and how many of them are finished."""
+    ((count, finished),) = connection.fetch("SELECT count(*), count(finished_ms) FROM erasures")
+    return count, finished
+
+
+def _swap(
+    connection: BlockingConnection, home: str, schema: str, erased_before: tuple[int, int]
+) -> None:
     """Let the projection in `schema` take the place of the one at home; the old one is left there.
 
     A worker that is at a run finds its lease gone, and what it derived is not committed.
@@ -88,4 +92,17 @@ def _swap(connection: BlockingConnection, home: str, schema: str) -> None:
             f' FROM "{home}".log_runs k LEFT JOIN "{home}".projections p USING (run_uid)'
             " WHERE k.run_uid = l.run_uid AND k.next_seq > coalesce(p.next_seq, 1)"
         )
+        # What was erased meanwhile may have been read before.
+        for table in _PROJECTION_TABLES:
+            connection.execute(
+                f'DELETE FROM "{home}".{table} WHERE run_uid IN (SELECT run_uid'
+                f" FROM \"{home}\".erasures WHERE kind <> 'person' AND NOT EXISTS"
+                f' (SELECT FROM "{home}".log_runs l WHERE l.run_uid = erasures.run_uid))'
+            )
+        count, finished = _erased(connection)
+        if count != finished or (count, finished) != erased_before:
+            connection.execute(
+                f'INSERT INTO "{home}".reworked (run_uid) SELECT run_uid FROM "{home}".runs'
+                " ON CONFLICT DO NOTHING"
+            )
         connection.execute(f"DROP SCHEMA {old} CASCADE")

@@ -61,6 +61,14 @@ class KeyIndex:
             self._gathered.setdefault(run_no, {})[key] = seq
             self._count += 1
 
+    def forget(self, run_no: int, before_seq: int) -> None:
+        """Know a run's callbacks before `before_seq` no more, as far as they are in memory."""
+        for recent in (self._gathered, self._moving):
+            keys = recent.get(run_no)
+            if keys:
+                recent[run_no] = {key: seq for key, seq in keys.items() if seq >= before_seq}
+        self._queue = [one for one in self._queue if one[0] != run_no or one[2] >= before_seq]
+
     @property
     def is_due(self) -> bool:
         """Whether there is a portion to be moved into the table."""
@@ -86,7 +94,10 @@ class KeyIndex:
                 portion,
             )
             if not rest:
-                newest = max(seq for keys in self._moving.values() for seq in keys.values())
+                newest = max(
+                    (seq for keys in self._moving.values() for seq in keys.values()),
+                    default=self.indexed_before() - 1,
+                )
                 execute("UPDATE keys_progress SET before_seq = ?", (newest + 1,))
             execute("COMMIT")
         except BaseException:

@@ -7,6 +7,7 @@ statement gives the interpreter up and must win it back from a busy event loop.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +16,23 @@ import orjson
 import structlog
 import zstandard
 
-from app.canonical import comparable, digest, same_content
+from app.canonical import digest
 from app.crash_points import reach
+from app.erased import content_digest, same_content
+from app.erasing import Tombstones
 from app.model import Arrival, Outcome, Quarantined
 from app.store import segments
+from app.store.admitting import admit
 from app.store.protocol import LogUnavailableError
 from app.store.raised import RAISE, quarantined_event
-from app.store.sqlite.driver import Connection, Error, connect_writer, rolled_back, wal_bytes
+from app.store.sqlite.driver import (
+    BUSY_TIMEOUT_S,
+    Connection,
+    Error,
+    connect_writer,
+    rolled_back,
+    wal_bytes,
+)
 from app.store.sqlite.key_index import KeyIndex
 from app.store.sqlite.migrations import migrate
 
@@ -43,6 +54,7 @@ class SqliteLogWriter:
         self._compressor = segments.compressor()
         self._decompressor = zstandard.ZstdDecompressor()
         self._run_numbers: dict[str, int] = {}
+        self.tombstones = Tombstones()
         self._connection = self._open()
 
     def _open(self) -> Connection:
@@ -51,7 +63,8 @@ class SqliteLogWriter:
         row = connection.execute(
             "SELECT first_seq + callbacks FROM segments ORDER BY first_seq DESC LIMIT 1"
         ).fetchone()
-        self._next_seq = row[0] if row else 1
+        (least_seq,) = connection.execute("SELECT next_seq FROM log_state").fetchone()
+        self._next_seq = max(int(row[0]) if row else 1, int(least_seq))
         self._keys = KeyIndex(connection)
         for first_seq, run_no, frame in connection.execute(
             "SELECT first_seq, run_no, frame FROM segments WHERE first_seq + callbacks > ?1"
@@ -95,6 +108,12 @@ class SqliteLogWriter:
 
     def _append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         reach("log begun")
+        if self.tombstones.are_none:
+            return self._log(arrivals)
+        admitted = admit(self.tombstones, arrivals)
+        return admitted.outcomes(self._log(admitted.arrivals))
+
+    def _log(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         outcomes = [Outcome.STORED] * len(arrivals)
         next_seq = self._next_seq
         new_keys: list[tuple[int, str, int]] = []
@@ -205,7 +224,7 @@ class SqliteLogWriter:
             is_new = execute(
                 "INSERT INTO conflicts (run_no, callback_key, body_digest, seq)"
                 " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (run_no, arrival.key, digest(comparable(arrival.body)), first_seq + len(entries)),
+                (run_no, arrival.key, content_digest(arrival.body), first_seq + len(entries)),
             ).rowcount
             if is_new:
                 entries.append(segments.entry_of(arrival, seq))
@@ -248,7 +267,9 @@ class SqliteLogWriter:
 
         The same body again keeps its first id and counts up. Raises LogUnavailableError.
         """
-        return self.transact(lambda connection: self._quarantine(connection, item))
+        body = self.tombstones.eraser.unread(item.body)
+        kept = item if body is None else replace(item, body=body)
+        return self.transact(lambda connection: self._quarantine(connection, kept))
 
     def _quarantine(self, connection: Connection, item: Quarantined) -> str:
         ((quarantine_id, times_seen),) = connection.execute(
@@ -302,6 +323,10 @@ class SqliteLogWriter:
             raise
         return changed
 
+    def forget_keys(self, run_no: int, before_seq: int) -> None:
+        """Know a run's callbacks before `before_seq` no more; their table is the caller's."""
+        self._keys.forget(run_no, before_seq)
+
     # ---------------------------------------------------------------- upkeep
 
     def seqs(self, run_uid: str, key: str) -> list[int]:
@@ -336,6 +361,23 @@ class SqliteLogWriter:
                 reach("log after checkpoint")
         except Error as error:  # nothing is lost: the write-ahead log holds it all
             log.warning("upkeep failed", reason=str(error))
+
+    def truncate(self) -> bool:
+        """Move all of the write-ahead log into the database, and empty it.
+
+        False if somebody reads what was before: then it is as it was.
+        """
+        execute = self._connection.execute
+        try:
+            execute("PRAGMA busy_timeout = 0")  # whoever waits for a commit waits for this too
+            try:
+                (row,) = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+        except Error as error:
+            log.warning("the write-ahead log is not emptied", reason=str(error))
+            return False
+        return not row[0]
 
     def _recover(self) -> None:
         """After a failure: end the transaction and forget what it may have numbered."""

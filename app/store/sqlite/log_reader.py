@@ -10,6 +10,7 @@ from app.store.rows import Claim, Portion
 from app.store.sqlite.driver import connect_reader
 
 _RUN_UIDS_MAX = 10_000
+_NEVER = 1 << 62
 
 
 class SqliteLogReader:
@@ -45,20 +46,59 @@ class SqliteLogReader:
         """
         found: list[Logged] = []
         size = 0
-        cursor = self._connection.execute(
-            "SELECT first_seq, run_no, frame FROM segments WHERE first_seq >="
-            " coalesce((SELECT max(first_seq) FROM segments WHERE first_seq <= ?1), ?1)"
-            " ORDER BY first_seq",
-            (claim.from_seq,),
-        )
+        before_seq = _NEVER if claim.before_seq is None else claim.before_seq
+        if claim.run is None:
+            cursor = self._connection.execute(
+                "SELECT first_seq, run_no, frame FROM segments WHERE first_seq >="
+                " coalesce((SELECT max(first_seq) FROM segments WHERE first_seq <= ?1), ?1)"
+                " ORDER BY first_seq",
+                (claim.from_seq,),
+            )
+        else:
+            cursor = self._connection.execute(
+                "SELECT first_seq, run_no, frame FROM segments INDEXED BY segments_by_run"
+                " WHERE run_no = ?2 AND first_seq < ?3 AND first_seq >= coalesce((SELECT"
+                " max(first_seq) FROM segments INDEXED BY segments_by_run"
+                " WHERE run_no = ?2 AND first_seq <= ?1), ?1) ORDER BY first_seq",
+                (claim.from_seq, claim.run.no, before_seq),
+            )
         for first_seq, run_no, frame in cursor:
             logged = self._unpacked(first_seq, run_no, frame)
-            found.extend(one for one in logged if one.seq >= claim.from_seq)
+            found.extend(one for one in logged if claim.from_seq <= one.seq < before_seq)
             size += sum(len(one.body) for one in logged)
             if len(found) >= callbacks_max or size >= bytes_max:
                 break
         cursor.close()
         return Portion(found, found[-1].seq + 1 if found else claim.from_seq)
+
+    def has_any(self, run: RunId) -> bool:
+        """Whether anything is logged of a run."""
+        return bool(
+            self._connection.execute(
+                "SELECT 1 FROM segments INDEXED BY segments_by_run WHERE run_no = ? LIMIT 1",
+                (run.no,),
+            ).fetchall()
+        )
+
+    def reworked_after(self, rework_no: int) -> tuple[RunId, int] | None:
+        """The next run whose bodies changed, and the number of that change; None if there is none.
+
+        A run that changed again has the number of its last change alone.
+        """
+        row = self._connection.execute(
+            "SELECT run_no, rework_no FROM reworked WHERE rework_no > ? ORDER BY rework_no LIMIT 1",
+            (rework_no,),
+        ).fetchone()
+        return (RunId(row[0], self._run_uid(row[0])), row[1]) if row else None
+
+    def last_rework(self) -> int:
+        """The number of the last change of a run's bodies; 0 if there was none."""
+        row = self._connection.execute("SELECT max(rework_no) FROM reworked").fetchone()
+        return int(row[0] or 0)
+
+    def scrub_wanted(self) -> int:
+        """Up to which of these changes no trace of what was may stay in what is derived."""
+        return int(self._connection.execute("SELECT scrub_no FROM log_state").fetchone()[0])
 
     def callback(self, run: RunId, seq: int) -> Logged:
         """One callback. Raises LookupError if the log has none of this run at `seq`."""

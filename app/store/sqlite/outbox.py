@@ -172,6 +172,29 @@ class SqliteOutbox(Outbox):
         if taken.logged:  # told again if this does not come to pass, and known then by their ids
             await self._forget_logged(taken.logged)
 
+    # ------------------------------------------------------------------ erasing
+
+    async def _secure(self, transaction: Transaction) -> None:
+        """Freed bytes are overwritten. It stays so, since few rows go otherwise."""
+        await transaction.execute("PRAGMA secure_delete = ON")
+
+    async def scrub(self) -> bool:
+        """Rewrite the file, so that nothing of what was dropped stays in it.
+
+        False if somebody reads what was: try again.
+        """
+        async with self._turn:
+            with _outages():
+                execute = self._connection.execute_fetchall
+                # A rewritten file is as large as the file; that is no matter for memory.
+                await execute("PRAGMA temp_store = FILE")
+                try:
+                    await execute("VACUUM")
+                finally:
+                    await execute("PRAGMA temp_store = MEMORY")
+                (row,) = await execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return not row[0]
+
     # -------------------------------------------------------------- dispatching
 
     async def lease(self, holder: str, lease_s: float) -> list[EndpointRow]:

@@ -3,7 +3,8 @@
 One process writes this file: the worker. Synchronous, since it has its own process.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -86,7 +87,12 @@ class SqliteProjection:
 
     def claim(self) -> Claim:
         """All that follows: nobody else projects into this file."""
-        return Claim(None, self.next_seq(), announced_seq=self._announced_seq())
+        return Claim(
+            None,
+            self.next_seq(),
+            announced_seq=self._announced_seq(),
+            derivation=self.reworked_no(),
+        )
 
     def _announced_seq(self) -> int:
         if self._outbox is None:
@@ -201,29 +207,84 @@ class SqliteProjection:
         another process projected these callbacks in the meantime.
         """
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with self.transaction():
             if self.next_seq() != claim.from_seq:
-                execute("ROLLBACK")
                 return False
-            for change in changes:
-                self._save_inputs(change)
-                self._save_callbacks(change)
-                self._save_answers(change)
-                self._save_run(change)
+            self.write(changes)
             self._save_events(
                 [one for change in changes for one in change.raised()], claim, next_seq
             )
             execute("UPDATE progress SET next_seq = ?", (next_seq,))
             reach("projection before commit")
-            execute("COMMIT")
-            reach("projection after commit")
-        except BaseException:
-            rolled_back(self._connection)
-            raise
+        reach("projection after commit")
         if wal_bytes(self._path) >= CHECKPOINT_BYTES:
             execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return True
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written within takes effect together, or nothing."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            execute("COMMIT")
+        except BaseException:
+            rolled_back(self._connection)
+            raise
+
+    def write(self, changes: Sequence[Changes]) -> None:
+        """Write `changes` within a transaction, and nothing of the progress."""
+        for change in changes:
+            self._save_inputs(change)
+            self._save_callbacks(change)
+            self._save_answers(change)
+            self._save_run(change)
+
+    # ------------------------------------------------------------------ erasures
+
+    def reworked_no(self) -> int:
+        """Up to which change of bodies runs are derived anew."""
+        return int(self._connection.execute("SELECT rework_no FROM derived_anew").fetchone()[0])
+
+    def note_reworked(self, rework_no: int) -> None:
+        """All up to this change is derived anew."""
+        self._connection.execute("UPDATE derived_anew SET rework_no = ?", (rework_no,))
+
+    def has_untold(self, run: RunId) -> bool:
+        """Whether events of a run wait to be told; those that were told go, in a transaction."""
+        execute = self._connection.execute
+        execute("DELETE FROM raised_events WHERE next_seq <= ?", (self._announced_seq(),))
+        return bool(execute("SELECT 1 FROM raised_events WHERE run_uid = ?", (run.uid,)).fetchall())
+
+    def drop_run(self, run: RunId) -> None:
+        """Drop all that is derived of a run, within a transaction."""
+        execute = self._connection.execute
+        execute("DELETE FROM raised_events WHERE run_uid = ?", (run.uid,))
+        for (table,) in execute(
+            "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+            " WHERE m.type = 'table' AND c.name = 'run_no'"
+        ).fetchall():
+            execute(f"DELETE FROM {table} WHERE run_no = ?", (run.no,))
+
+    def scrubbed_no(self) -> int:
+        """Up to which change of bodies nothing of what was is in this file."""
+        return int(self._connection.execute("SELECT scrubbed_no FROM derived_anew").fetchone()[0])
+
+    def scrub(self, scrubbed_no: int) -> None:
+        """Rewrite the file, so that nothing of what was dropped up to this change stays in it.
+
+        If somebody reads what was, it is not noted as done: try again.
+        """
+        execute = self._connection.execute
+        execute("PRAGMA temp_store = FILE")  # a second copy is no matter for memory
+        try:
+            execute("VACUUM")
+        finally:
+            execute("PRAGMA temp_store = MEMORY")
+        (row,) = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if not row[0]:
+            execute("UPDATE derived_anew SET scrubbed_no = ?", (scrubbed_no,))
 
     def _save_events(self, events: Sequence[Event], claim: Claim, next_seq: int) -> None:
         self._connection.execute(

@@ -128,6 +128,17 @@ class SqliteReader(Reader):
         rows = await self._rows("SELECT next_seq FROM progress")
         return int(rows[0][0])
 
+    async def log_rows(self, sql: str, *values: object) -> Sequence[Any]:
+        """The rows of a statement about tables of the log alone, named `log.` and their name."""
+        return await self._rows(sql, *values)
+
+    async def derived_anew(self) -> tuple[int, int]:
+        """Up to which change of bodies runs are derived anew, and the file is without traces."""
+        ((reworked_no, scrubbed_no),) = await self._rows(
+            "SELECT rework_no, scrubbed_no FROM derived_anew"
+        )
+        return reworked_no, scrubbed_no
+
     # ------------------------------------------------------------------ health
 
     async def lag(self, now_ms: int) -> Lag:

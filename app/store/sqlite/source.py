@@ -17,6 +17,7 @@ from app.store.copying import (
     Repeats,
     Unlogged,
 )
+from app.store.erasures import COLUMNS, ErasureRow
 from app.store.protocol import NoLogError, SchemaError, StoreUnavailableError
 from app.store.sqlite.driver import Error
 from app.store.sqlite.log import SCHEMA
@@ -24,6 +25,9 @@ from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.migrations import states
 from app.store.sqlite.outbox_source import SqliteOutboxSource
 
+_IS_LOGGED = (
+    "EXISTS (SELECT 1 FROM main.segments s INDEXED BY segments_by_run WHERE s.run_no = r.run_no)"
+)
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -101,15 +105,18 @@ class SqliteSource(SqliteLogReader):
     # -------------------------------------------------------------------- log
 
     def runs(self) -> Iterator[tuple[RunId, Repeats]]:
-        """Each run, by uid, with what came again."""
+        """Each run, by uid, with what came again; none of which all was erased."""
         for run_no, run_uid, duplicates, respelled in self._connection.execute(
-            "SELECT run_no, run_uid, duplicates, respelled FROM main.runs ORDER BY run_uid"
+            "SELECT run_no, run_uid, duplicates, respelled FROM main.runs r"
+            f" WHERE {_IS_LOGGED} ORDER BY run_uid"
         ):
             yield RunId(run_no, run_uid), Repeats(duplicates, bool(respelled))
 
     def run_count(self) -> int:
         """How many runs there are."""
-        (count,) = self._connection.execute("SELECT count(*) FROM main.runs").fetchone()
+        (count,) = self._connection.execute(
+            f"SELECT count(*) FROM main.runs r WHERE {_IS_LOGGED}"
+        ).fetchone()
         return int(count)
 
     def callbacks_of(self, run: RunId) -> Iterator[Logged]:
@@ -182,9 +189,24 @@ class SqliteSource(SqliteLogReader):
 
     def unlogged(self) -> Unlogged:
         """All that is kept beside the callbacks."""
+        ((erasure_key,),) = self._connection.execute("SELECT erasure_key FROM log_state").fetchall()
         return Unlogged(
-            self.quarantine(), self.schedules(), self.missed_iterations(), self.outbox.kept()
+            self.quarantine(),
+            self.schedules(),
+            self.missed_iterations(),
+            self.outbox.kept(),
+            self.erasures(),
+            erasure_key,
         )
+
+    def erasures(self) -> list[ErasureRow]:
+        """What was erased, and is being erased, oldest first."""
+        return [
+            ErasureRow(*row)
+            for row in self._connection.execute(
+                f"SELECT {COLUMNS} FROM main.erasures ORDER BY erasure_id"
+            )
+        ]
 
     # ---------------------------------------------------------------- derived
 
@@ -195,7 +217,7 @@ class SqliteSource(SqliteLogReader):
         (next_seq,) = self._connection.execute(
             "SELECT next_seq FROM projection.progress"
         ).fetchone()
-        return bool(next_seq == self.size() + 1)
+        return bool(next_seq > self.size())  # beyond it, if the last ones were erased
 
     def derived(self, run: RunId) -> Derived | None:
         """What is derived of a run; None if nothing is."""

@@ -8,10 +8,12 @@ from time import time_ns
 from typing import IO, Any
 
 from app.model import Arrival, Outcome, Quarantined
+from app.store.erasures import without_erased
 from app.store.protocol import Marks, StoreUnavailableError
 from app.store.rows import ScheduleRow
 from app.store.sqlite import schedules
 from app.store.sqlite.driver import SQLITE_VERSION, Connection, Error, wal_bytes
+from app.store.sqlite.erasures import SqliteErasures
 from app.store.sqlite.export_jobs import SqliteExportJobs
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.outbox import SqliteOutbox
@@ -39,6 +41,7 @@ class SqliteStore:
         self.exports = SqliteExportJobs(self._transact)
         self._checkpoint_bytes = checkpoint_bytes
         self._thread = StoreThread("log-writer")
+        self.erasures = SqliteErasures(log_path, self.reader, self.outbox, self._thread)
         self._writer: SqliteLogWriter
         self._lock: IO[bytes]
 
@@ -49,6 +52,7 @@ class SqliteStore:
             await self.outbox.open(self._writer.next_seq)
             await self.reader.open()
             await self.exports.open()
+            await self.erasures.open(self._writer)
         except Error as error:
             raise StoreUnavailableError(
                 f"{self._log_path} or {self._projection_path.name} beside it cannot be opened:"
@@ -117,8 +121,9 @@ class SqliteStore:
 
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
         """One transaction."""
+        kept = [without_erased(self.erasures.tombstones.eraser, row) for row in rows]
         return await self._thread.run(
-            self._writer.transact, lambda connection: schedules.save(connection, rows)
+            self._writer.transact, lambda connection: schedules.save(connection, kept)
         )
 
     async def judge_schedule(

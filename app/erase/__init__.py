@@ -1,0 +1,1 @@
+"""Erasing runs and people, on request or when their time is over."""
