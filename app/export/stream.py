@@ -161,16 +161,17 @@ async def results_file(
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
     """
     packer = packer or Packer()
-    write = _results_written(writer, shape)
+    write = results_written(writer, shape)
     yield packer.begin(writer.start())
     for run in runs:
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(_packed, packer, write, portion)
-        await _refuse_changed(reader, run)
+        await refuse_changed(reader, run)
     yield packer.end(writer.end())
 
 
-def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
+def results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
+    """What writes portions of results in this shape."""
     if shape == "flat" and isinstance(writer, TableWriter):
         return result_lines(writer)
     make = flat_result if shape == "flat" else result_record
@@ -181,7 +182,8 @@ def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: li
     return packer.add(write(portion))
 
 
-async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
+async def refuse_changed(reader: Reader, run: RunSnapshot) -> None:
+    """Raise OrderChangedError if the order of the inputs is not what it was in this snapshot."""
     now = await reader.run(run.run_uid)
     if now is not None and now.order_no != run.order_no:
         raise OrderChangedError(run.run_uid)
@@ -205,7 +207,7 @@ async def inputs_file(
         records: list[Record] = [input_record(run.run_uid, view) for view in views]
         yield await asyncio.to_thread(_packed, packer, write, records)
         after = views[-1].order_key
-    await _refuse_changed(reader, run)
+    await refuse_changed(reader, run)
     yield packer.end(writer.end())
 
 

@@ -46,7 +46,7 @@ def test_the_first_rows_come_before_the_next_are_read(
         """No store is asked."""
 
     monkeypatch.setattr(stream, "results", portions)
-    monkeypatch.setattr(stream, "_refuse_changed", unchanged)
+    monkeypatch.setattr(stream, "refuse_changed", unchanged)
     packer = ThreadsOfPacker(name)
     nothing: Any = None
 
