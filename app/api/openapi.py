@@ -17,6 +17,7 @@ from app.api import (
     runs,
     schedules,
     schema,
+    sink_paths,
 )
 from app.api.operations import (
     EDGES_PROBLEMS,
@@ -48,6 +49,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.Problem,
     schema.Readiness,
     *event_paths.MODELS,
+    *sink_paths.MODELS,
 )
 
 
@@ -238,6 +240,7 @@ def _paths() -> dict[str, Any]:
             }
         },
         **event_paths.paths(),
+        **sink_paths.paths(),
         "/healthz": health("healthz", "Alive"),
         "/readyz": {
             "get": {

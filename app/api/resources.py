@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -51,6 +52,11 @@ class Resources:
     """Which endpoints want which events."""
     wake_deliveries: Callable[[], None]
     """Say that endpoints changed, or that something is to be delivered."""
+
+    sink_dir: Path | None
+    """Below it sinks may write files."""
+    wake_sinks: Callable[[], None]
+    """Say that sinks changed, or that a run is to be written."""
 
     @property
     def reader(self) -> Reader:

@@ -50,6 +50,8 @@ class Outcome:
     """Those that were there already, as they are."""
     rows: int = 0
     """Rows of the others."""
+    version: str | None = None
+    """Of the last run."""
     notes: list[str] = field(default_factory=list)
     """What users should know, in the order in which it came up."""
 
@@ -102,6 +104,7 @@ async def write_run(
         if run is None:  # it was deleted meanwhile
             return 0
         part = await source.part(run)
+        outcome.version = part.version
         if not again and await target.version(run_uid) == part.version:
             outcome.runs += 1
             outcome.unchanged += 1

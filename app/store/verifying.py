@@ -11,7 +11,7 @@ import zstandard
 from app.canonical import dumps
 from app.model import Logged, RunId
 from app.store.copying import DamagedError, Indexed, KeptBody
-from app.store.kept_outbox import ATTEMPTS, DELIVERIES, ENDPOINTS, EVENTS
+from app.store.kept_outbox import TABLES
 
 if TYPE_CHECKING:
     from app.store.postgres.target import PostgresTarget
@@ -112,13 +112,13 @@ def verify_log(
 
 def _compare_outboxes(verdict: Verdict, source: "SqliteSource", target: "PostgresTarget") -> None:
     counts = []
-    for table in (ENDPOINTS, EVENTS, DELIVERIES, ATTEMPTS):
+    for table in TABLES:
         theirs = _of_rows(map(target.outbox.storable, source.outbox.rows(table)))
         ours = _of_rows(target.outbox.rows(table))
         verdict.differs(f"{table.name}: number", theirs[0], ours[0])
         verdict.differs(f"{table.name}: digest of all", theirs[1], ours[1])
         counts.append(theirs[0])
-    verdict.endpoints, verdict.events, verdict.deliveries, _ = counts
+    verdict.endpoints, verdict.events, verdict.deliveries, *_ = counts
     verdict.pending_deliveries = source.outbox.pending()
     kept = source.outbox.kept()
     verdict.differs("number of the next event", kept.next_event_no, target.outbox.next_event_no())

@@ -535,6 +535,8 @@ TAMPERINGS = {
     "DELETE FROM events WHERE event_no = 1": "events: number",
     "UPDATE deliveries SET state = 'failed' WHERE event_no = 1": "deliveries: digest",
     "UPDATE attempts SET answer = 'other'": "attempts: digest",
+    "UPDATE sinks SET secrets = 'other'": "sinks: digest",
+    "DELETE FROM sink_runs WHERE run_uid = 'run-1'": "sink_runs: number",
     "UPDATE relay SET next_event_no = 1": "number of the next event",
     "DELETE FROM raised_events": "events that are to be told",
 }

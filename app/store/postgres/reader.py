@@ -112,7 +112,7 @@ class PostgresReader(Reader):
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY 1",
             "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations"  # and partitions
             "|schedules|missed_iterations|turns|reconciliations|budgets|copies)",
-            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts)",
+            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts|sinks|sink_runs)",
         )
         return dict(map(tuple, rows))
 
