@@ -33,16 +33,18 @@ def plain(name: str) -> str:
     return name.replace("\\.", ".").replace("\\\\", "\\") if "\\" in name else name
 
 
-def split(name: str) -> list[str]:
-    """The keys that a field's name is made of, as they are in the data."""
-    keys, rest = [""], iter(name)
-    for letter in rest:
+def parts(name: str) -> tuple[str, ...]:
+    """The keys that lead to a field, by its name: the other way round than `escaped`."""
+    if "\\" not in name:
+        return tuple(name.split("."))
+    found, part, letters = [], "", iter(name)
+    for letter in letters:
         if letter == ".":
-            keys.append("")
+            found.append(part)
+            part = ""
         else:
-            # A backslash stands before what it keeps from meaning something.
-            keys[-1] += next(rest, "\\") if letter == "\\" else letter
-    return keys
+            part += next(letters, "") if letter == "\\" else letter
+    return (*found, part)
 
 
 def flatten(value: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:

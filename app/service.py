@@ -115,6 +115,7 @@ class Collector:
         return Resources(
             store=self._store,
             result_keys=self.settings.result_keys,
+            data_dir=self.settings.data_dir,
             store_callback=self._commits.submit,
             waiting=lambda: self._commits.waiting,
             is_draining=lambda: self.is_draining,

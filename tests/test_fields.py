@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.fields import VALUES_MAX, escaped, flatten, lookup_values, plain, split
+from app.fields import VALUES_MAX, escaped, flatten, lookup_values, parts, plain
 
 KEY = st.text("a.\\", max_size=4)
 OBJECT = st.dictionaries(
@@ -100,4 +100,4 @@ def parts_of(name: str) -> list[str]:
 
 @given(st.lists(st.text(st.sampled_from(".\\ab")), min_size=1, max_size=4))
 def test_a_name_comes_apart_again(keys: list[str]) -> None:
-    assert split(".".join(map(escaped, keys))) == keys
+    assert parts(".".join(map(escaped, keys))) == tuple(keys)

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.export.compression import COMPRESSIONS
 from app.export.csv_writer import SEPARATORS
+from app.export.distinct import KEEPS
 from app.export.formats import FORMATS
 from app.store.views import RUN_SORTS
 
@@ -44,6 +45,47 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "q": {"description": "Part of a run uid, or a value of some custom_data."},
     "created_after": {"schema": {"type": "string", "format": "date-time"}},
     "received_after": {"schema": {"type": "string", "format": "date-time"}},
+    "received_before": {"schema": {"type": "string", "format": "date-time"}},
+    "fields": {
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": (
+            "Only these fields, in this order: names of flat columns, with commas between or"
+            " repeated. An object stands for all that is in it. In the nested shape, `data`,"
+            " `custom_data` and `input` are pruned alike."
+        ),
+    },
+    "omit": {
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "Leave these fields out; names as in `fields`.",
+    },
+    "unwind": {
+        "description": (
+            "Of downloads: the name of a list in the data. Each of its elements becomes a row, with"
+            " the element in the list's place and `_unwind_index`; an empty or missing list"
+            " gives one row without it."
+        )
+    },
+    "distinct_on": {
+        "description": (
+            "Of downloads: one row for each value of this column, over all runs. `auto` is the"
+            " immutable id of what the action returns: of a profile, a company, a post or a"
+            " message. Rows without a value are all kept."
+        )
+    },
+    "keep": {
+        "schema": {"type": "string", "enum": list(KEEPS), "default": "first"},
+        "description": (
+            "Which of the rows with the same `distinct_on`; `merge` fills fields that are null or"
+            " missing in the first one's data from later ones."
+        ),
+    },
+    "join": {
+        "schema": {"type": "string", "enum": ["inputs"]},
+        "description": (
+            "Of downloads: a row for each input with each of its results beside it; inputs without"
+            " results have one row, with their status and error."
+        ),
+    },
     "run_uid": {"schema": {"type": "array", "items": {"type": "string"}}},
     "status": {"schema": {"type": "array", "items": {"type": "string"}}},
     "seq": {"schema": {"type": "integer", "minimum": 0}},

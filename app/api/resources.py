@@ -24,6 +24,8 @@ class Resources:
 
     store: Store
     result_keys: tuple[str, ...]
+    data_dir: Path
+    """Where files go that an answer needs on its way."""
     store_callback: Callable[[Arrival], Awaitable[Outcome]]
     """Log a callback; returns once it is durable."""
     waiting: Callable[[], int]

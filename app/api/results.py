@@ -1,33 +1,42 @@
 """`…/results`: pages and downloads, of one run or merged over many."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import downloads
+from app.api import downloads, selections
 from app.api.downloads import SHAPES, chosen_download
 from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
 from app.api.resources import Resources, resources_of, run_of
-from app.export.records import Result, flat_result, result_record
-from app.export.stream import (
-    OrderChangedError,
-    result_columns,
-    results,
-    results_file,
-    snapshot,
-)
-from app.record import input_key_of
+from app.api.selections import chosen_selection, refused
+from app.export.chosen_fields import SelectionError
+from app.export.layouts import flat_result, result_record
+from app.export.result_set import ALL, ResultSet, Selection
+from app.export.stream import OrderChangedError, results, snapshot
+from app.record import Record, input_key_of
 from app.store import cursor
-from app.store.views import START, ResultFilter, ResultPosition, RunFilter, RunView
+from app.store.views import (
+    START,
+    ResultFilter,
+    ResultPosition,
+    RunFilter,
+    RunSnapshot,
+    RunView,
+)
+
+if TYPE_CHECKING:
+    from app.export.records import Result
 
 RUN_PARAMETERS = (
     "input_uid",
     "limit",
     "cursor",
+    *selections.PARAMETERS,
     *downloads.PARAMETERS,
     "expires",
     "signature",
@@ -37,8 +46,10 @@ MERGED_PARAMETERS = (
     "action_name",
     "scheduled_run_uid",
     "received_after",
+    "received_before",
     "limit",
     "cursor",
+    *selections.PARAMETERS,
     *downloads.PARAMETERS,
 )
 _RUNS_AT_ONCE = 100
@@ -46,7 +57,9 @@ _RUNS_AT_ONCE = 100
 
 async def run_results(request: Request) -> Response:
     """The results of one run."""
-    parameters = Parameters(request, RUN_PARAMETERS, with_custom_data=True)
+    parameters = Parameters(
+        request, RUN_PARAMETERS, with_custom_data=True, repeatable=selections.REPEATABLE
+    )
     run = await run_of(request)
     uid = parameters.text("input_uid")
     input_key = None
@@ -64,10 +77,15 @@ async def run_results(request: Request) -> Response:
 async def merged_results(request: Request) -> Response:
     """The results of all runs that the filters choose, run by run."""
     parameters = Parameters(
-        request, MERGED_PARAMETERS, with_custom_data=True, repeatable=("run_uid",)
+        request,
+        MERGED_PARAMETERS,
+        with_custom_data=True,
+        repeatable=("run_uid", *selections.REPEATABLE),
     )
     chosen = ResultFilter(
-        custom=parameters.custom, received_after_ms=parameters.time_ms("received_after")
+        custom=parameters.custom,
+        received_after_ms=parameters.time_ms("received_after"),
+        received_before_ms=parameters.time_ms("received_before"),
     )
     runs = RunFilter(
         run_uids=parameters.all("run_uid"),
@@ -89,23 +107,33 @@ async def _answer(
     """A page, or a file that is named after `names`."""
     resources = resources_of(request)
     asked = chosen_download(request, parameters)
+    selection = chosen_selection(parameters, is_file=asked is not None)
     if asked is None:
-        return await _page(request, parameters, runs, chosen)
+        return await _page(request, parameters, runs, chosen, selection)
     # Before the columns: what comes in later, with fields of its own, is left out.
     snapshots = [
         await snapshot(resources.reader, run) async for run in runs_in_export_order(resources, runs)
     ]
-    fields = await resources.reader.fields([run.run_uid for run in snapshots])
-    content = results_file(
-        resources.reader,
-        snapshots,
-        chosen,
-        resources.result_keys,
-        asked.writer(result_columns(fields, asked.shape)),
-        shape=asked.shape,
-        packer=asked.packer(),
-    )
+    wanted = await _result_set(resources, snapshots, chosen, selection)
+    writer = asked.writer(wanted.columns(asked.shape))
+    content = wanted.file(resources.reader, writer, shape=asked.shape, packer=asked.packer())
     return asked.answer(content, "results", *names)
+
+
+async def _result_set(
+    resources: Resources,
+    runs: Sequence[RunSnapshot],
+    chosen: ResultFilter,
+    selection: Selection,
+) -> ResultSet:
+    """What is asked for of some runs. Raises a 400."""
+    fields = await resources.reader.fields([run.run_uid for run in runs])
+    try:
+        return ResultSet(
+            runs, chosen, fields, resources.result_keys, selection, folder=resources.data_dir
+        )
+    except SelectionError as error:
+        raise refused(error) from None
 
 
 async def _page(
@@ -113,9 +141,13 @@ async def _page(
     parameters: Parameters,
     runs: RunFilter,
     chosen: ResultFilter,
+    selection: Selection,
 ) -> Response:
     resources = resources_of(request)
     limit = parameters.limit()
+    known: list[RunSnapshot] = []
+    if selection != ALL:  # else the catalogue is not needed
+        known = [run.snapshot async for run in runs_in_export_order(resources, runs)]
     after_run, order_no, after = None, 0, START
     if given := parameters.text("cursor"):
         after_run, order_no, *place = cursor.decode("results", given, (str, int, bytes, str, int))
@@ -144,7 +176,11 @@ async def _page(
         last = found[limit - 1]
         orders = {run.run_uid: run.order_no for run in seen}
         next_cursor = cursor.encode("results", (last.run_uid, orders[last.run_uid], *last.position))
-    make = flat_result if parameters.choice("shape", SHAPES) == "flat" else result_record
+    is_flat = parameters.choice("shape", SHAPES) == "flat"
+    make: Callable[[Result], Record] = flat_result if is_flat else result_record
+    if selection != ALL:
+        wanted = await _result_set(resources, known, chosen, selection)
+        make = wanted.maker("flat" if is_flat else "record")
     return page(request, [make(result) for result in found[:limit]], next_cursor)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -15,6 +15,9 @@ from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
 from app.cli.progress import Bar, bars
 from app.cli.settings import load_settings
+from app.export.chosen_fields import SelectionError
+from app.export.distinct import Distinct, Keep
+from app.export.result_set import ALL, Selection
 from app.observe import configure_logging
 from app.settings import Settings
 from app.sinks.location import Location, LocationError, SinkError, read_location
@@ -56,6 +59,25 @@ def export(
         str | None,
         Parameter(help="Format of files, if not as they are named; in a folder parquet."),
     ] = None,
+    fields: Annotated[
+        tuple[str, ...],
+        Parameter(help="Of one file: only these columns, separated by commas, in this order."),
+    ] = (),
+    omit: Annotated[tuple[str, ...], Parameter(help="Of one file: all columns but these.")] = (),
+    distinct_on: Annotated[
+        str | None,
+        Parameter(help="Of one file: one row for each value of this column; auto knows which."),
+    ] = None,
+    keep: Annotated[
+        Keep | None, Parameter(help="Which of several with the same --distinct-on.")
+    ] = None,
+    unwind: Annotated[
+        str | None, Parameter(help="Of one file: a row for each element of this list.")
+    ] = None,
+    join: Annotated[
+        Literal["inputs"] | None,
+        Parameter(help="Of one file: every input, its results or its error beside it."),
+    ] = None,
     partition: Annotated[
         bool, Parameter(negative="", help="A file for each run, below a folder of this name.")
     ] = False,
@@ -77,6 +99,17 @@ def export(
     try:
         location = read_location(to, format, partition=partition)
         choice = _choice(run, action, schedule, custom_data, since, complete_only=complete_only)
+        if keep is not None and distinct_on is None:
+            raise ValueError("--keep says which of several with the same --distinct-on")  # noqa: TRY301
+        selection = Selection(
+            fields=fields,
+            omit=omit,
+            distinct=None if distinct_on is None else Distinct(distinct_on, keep or "first"),
+            unwind=unwind,
+            with_inputs=join is not None,
+        )
+        if selection != ALL and not location.is_one_file:
+            raise ValueError(_OF_ONE_FILE)  # noqa: TRY301
     except (LocationError, ValueError) as error:
         fail(str(error), code=2)
     settings = load_settings(**({} if data_dir is None else {"data_dir": data_dir}))
@@ -86,16 +119,22 @@ def export(
     try:
         with bars() as bar:
             outcome, unprojected = asyncio.run(
-                _export(settings, location, choice, bar("runs"), bar("rows"))
+                _export(settings, location, choice, selection, (bar("runs"), bar("rows")))
             )
     except NoLogError as error:
         fail(str(error), code=2)
+    except SelectionError as error:
+        fail(f"--{error.parameter.replace('_', '-')}: {error}", code=2)
     except (StoreError, SinkError) as error:
-        goes_on = "" if location.kind in {"file", "output"} else _GOES_ON
+        goes_on = "" if location.is_one_file else _GOES_ON
         fail(f"{error}{goes_on}")
     _say(outcome, location, unprojected, monotonic() - started, as_json=as_json)
 
 
+_OF_ONE_FILE = (
+    "--fields, --omit, --distinct-on, --unwind and --join are for one file: elsewhere each run is"
+    " written by itself, and all of it"
+)
 _GOES_ON = ". Runs that were written are whole: the same command goes on from there"
 
 
@@ -148,9 +187,14 @@ def _refuse_own_files(settings: Settings, location: Location) -> None:
 
 
 async def _export(
-    settings: Settings, location: Location, choice: Choice, runs_bar: Bar, rows_bar: Bar
+    settings: Settings,
+    location: Location,
+    choice: Choice,
+    selection: Selection,
+    told: tuple[Bar, Bar],
 ) -> tuple[Outcome, int]:
     """What was done, and how many callbacks were left out since they are not projected yet."""
+    runs_bar, rows_bar = told
     async with opened_for_reading(settings) as reader:
         lag = await reader.lag(time_ns() // 1_000_000)
         run_uids: list[str] = []
@@ -169,7 +213,7 @@ async def _export(
 
         tell(0, 0)
         source = Source(reader, settings.result_keys, choice.results)
-        outcome = await write_runs(source, run_uids, location, tell)
+        outcome = await write_runs(source, run_uids, location, tell, selection)
         return outcome, lag.callbacks
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orjson import Fragment
-
 from app.canonical import Json, canonical, digest, parse
 from app.envelope import opened
 from app.export.column_types import Columns, Scalar
 from app.export.plans import Section
 from app.fields import flatten
 from app.model import results_of, timestamp
-from app.record import Record, callback_ref
+from app.record import Record
 from app.store.views import CountedCallback, CountedPage, ResultPosition, page_key
 
 
@@ -33,6 +31,8 @@ class Result:
     custom_data: Json
     received_ms: int
     data: Json
+    unwind_index: int | None = None
+    """Where in a list its data were, if that list was unwound."""
 
     @property
     def position(self) -> ResultPosition:
@@ -87,21 +87,6 @@ def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result
             )
 
 
-def result_record(result: Result) -> Record:
-    """The nested shape, ready to be written: what the sender gave is canonical JSON already."""
-    return {
-        "run_uid": result.run_uid,
-        "result_id": result.result_id,
-        "source": result.source,
-        "callback_ref_uid": callback_ref(result.callback_key),
-        "batch_uid": result.batch_uid,
-        "input": Fragment(canonical(result.input)),
-        "custom_data": Fragment(canonical(result.custom_data)),
-        "received_at": timestamp(result.received_ms),
-        "data": Fragment(canonical(result.data)),
-    }
-
-
 RESULT_COLUMNS = (
     "run_uid",
     "result_id",
@@ -120,6 +105,8 @@ RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
 _TYPES: dict[str, Scalar] = {
     "received_at": "time",
     "_received_at": "time",
+    "unwind_index": "integer",
+    "_unwind_index": "integer",
     "result_count": "integer",
     "_result_count": "integer",
     "error.status_code": "integer",
@@ -137,29 +124,26 @@ def typed(names: Iterable[str]) -> Columns:
     return {name: _TYPES.get(name, "text") for name in names}
 
 
-def data_column(field: str) -> str:
-    """The column of a field of the data.
+def data_section(own: Sequence[str]) -> Section:
+    """The data of results in a table that has these columns of its own.
 
     Fields that are called as other columns are have a backslash before them, which is unlike
     any field: there it comes before a dot or another one (`app.fields.escaped`).
     """
-    is_taken = field.startswith(("input.", "custom_data.")) or field in RESULT_OWN_COLUMNS
-    return f"\\{field}" if is_taken else field
+    groups = dict.fromkeys(("input", "custom_data", *[name.partition(".")[0] for name in own]))
+    taken, names = tuple(f"{group}." for group in groups), frozenset(own)
+    return Section(
+        "data", lambda field: f"\\{field}" if field.startswith(taken) or field in names else field
+    )
 
 
+_DATA = data_section(RESULT_OWN_COLUMNS)
+data_column = _DATA.column
 _CUSTOM_DATA = Section("custom_data", "custom_data.{}".format)
 _INPUT = Section("input", "input.{}".format)
-RESULT_SECTIONS = (Section("data", data_column), _CUSTOM_DATA, _INPUT)
+RESULT_SECTIONS = (_DATA, _CUSTOM_DATA, _INPUT)
 INPUT_SECTIONS = (_INPUT, _CUSTOM_DATA)
 """What of a row opens up into columns, in their order."""
-
-
-def flat_result(result: Result) -> Record:
-    """The flat shape: the fields of the data, then custom_data, input and our own."""
-    values = (result.data, result.custom_data, result.input)
-    row = _opened(RESULT_SECTIONS, values)
-    row.update(zip(RESULT_OWN_COLUMNS, result_own(result), strict=True))
-    return row
 
 
 def result_own(result: Result) -> tuple[Json, ...]:
@@ -201,7 +185,7 @@ INPUT_OWN_COLUMNS = (
 
 def flat_input(record: Record) -> Record:
     """The flat shape of an input record; without the columns of an error if there was none."""
-    row = _opened(INPUT_SECTIONS, (record["input"], record["custom_data"]))
+    row = opened_row(INPUT_SECTIONS, (record["input"], record["custom_data"]))
     row.update({f"error.{key}": value for key, value in (record["error"] or {}).items()})
     for name in ("status", "result_count", "input_uid", "run_uid", "started_at", "finished_at"):
         row[f"_{name}"] = record[name]
@@ -222,7 +206,7 @@ def input_own(record: Record) -> tuple[Json, ...]:
     )
 
 
-def _opened(sections: Sequence[Section], values: Sequence[Json]) -> Record:
+def opened_row(sections: Sequence[Section], values: Sequence[Json]) -> Record:
     """The columns of these sections. What is no object is the column `value` of its section."""
     row: Record = {}
     for section, value in zip(sections, values, strict=True):

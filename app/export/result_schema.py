@@ -5,7 +5,7 @@ from typing import Any
 
 from app.export.column_types import ColumnType, ListType, StructType
 from app.export.records import RESULT_COLUMNS
-from app.fields import split
+from app.fields import parts
 from app.kinds import Kinds, Path
 from app.store.views import SECTIONS, Fields
 
@@ -54,7 +54,7 @@ def section_schema(fields: Fields, section: str) -> dict[str, Any]:
     types = "object" if section == "data" else ["object", "null"]
     root: dict[str, Any] = {"type": types, "properties": {}}
     for name, kinds in fields.kinds[section].items():
-        *parents, key = split(name)
+        *parents, key = parts(name)
         place = root
         for parent in parents:
             place = _as_object(place["properties"].setdefault(parent, {}))

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.canonical import Json, canonical
-from app.export.records import Result, flat_result, results_in, results_on
+from app.export.layouts import flat_result
+from app.export.records import Result, results_in, results_on
 from app.export.stream import snapshot
 from app.store.reader import Reader
 from app.store.views import RunView

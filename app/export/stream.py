@@ -8,21 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from app.export.column_types import Columns, column_types
+from app.export.column_types import Columns
 from app.export.compression import Packer
-from app.export.formats import Writer
-from app.export.plans import Section
+from app.export.formats import LineWriter, Writer
+from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
+from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
     RESULT_COLUMNS,
-    RESULT_OWN_COLUMNS,
-    RESULT_SECTIONS,
     Result,
     flat_input,
-    flat_result,
-    result_record,
     results_in,
     results_on,
     typed,
@@ -95,25 +92,36 @@ async def results(
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
     """
-    while True:
-        callbacks = await reader.counted_callbacks(
-            run,
-            chosen,
-            after=after,
-            limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
-            bytes_max=PORTION_BYTES,
-        )
-        if not callbacks:
-            break
+    async for callbacks in _callbacks(reader, run, chosen, after=after, limit=limit):
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
         after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.input_key is not None or chosen.custom:
+    if chosen.names_inputs:
         return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
         yield portion
+
+
+async def _callbacks(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    *,
+    after: ResultPosition = START,
+    limit: int | None = None,
+) -> AsyncIterator[list[CountedCallback]]:
+    """Callbacks whose results count, from the one of `after` on, in portions."""
+    while callbacks := await reader.counted_callbacks(
+        run,
+        chosen,
+        after=after,
+        limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
+        bytes_max=PORTION_BYTES,
+    ):
+        yield callbacks
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
 
 
 async def _from_outputs(
@@ -123,8 +131,8 @@ async def _from_outputs(
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
         pages = tuple(page for page in pages if page_key(page) >= after.order_key)
-    if chosen.received_after_ms is not None:
-        pages = tuple(page for page in pages if page.received_ms > chosen.received_after_ms)
+    if chosen.is_by_time:
+        pages = tuple(page for page in pages if chosen.takes_time(page.received_ms))
     for start in range(0, len(pages), PORTION_PAGES):
         some = pages[start : start + PORTION_PAGES]
         entries = await reader.raw_pages(run.run_uid, [page.seq for page in some])
@@ -146,7 +154,38 @@ def _read(
     ]
 
 
-async def results_file(
+async def run_by_run(
+    reader: Reader,
+    runs: Iterable[RunSnapshot],
+    rows_of: Callable[[RunSnapshot], AsyncIterator[list[Row]]],
+) -> AsyncIterator[list[Row]]:
+    """The rows of each run, one run after another.
+
+    Raises OrderChangedError if the inputs of a run got their order meanwhile.
+    """
+    for run in runs:
+        async for portion in rows_of(run):
+            yield portion
+        now = await reader.run(run.run_uid)
+        if now is not None and now.order_no != run.order_no:
+            raise OrderChangedError(run.run_uid)
+
+
+async def file_of(
+    portions: AsyncIterator[list[Row]],
+    write: Callable[[list[Row]], bytes],
+    writer: Writer,
+    packer: Packer | None = None,
+) -> AsyncIterator[bytes]:
+    """A file with these rows; it begins before the first of them is there."""
+    packer = packer or Packer()
+    yield packer.begin(writer.start())
+    async for portion in portions:
+        yield await asyncio.to_thread(_packed, packer, write, portion)
+    yield packer.end(writer.end())
+
+
+def results_file(
     reader: Reader,
     runs: Iterable[RunSnapshot],
     chosen: ResultFilter,
@@ -156,40 +195,48 @@ async def results_file(
     shape: Shape,
     packer: Packer | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another.
+    """A file with the results of `runs`, one after another, as they are.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
+    `app.export.result_set` makes more of them.
     """
-    packer = packer or Packer()
-    write = results_written(writer, shape)
-    yield packer.begin(writer.start())
-    for run in runs:
+    if shape == "record" and isinstance(writer, LineWriter):
+        lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
+        return file_of(lines, writer.lines, writer, packer)
+    rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
+    return file_of(rows, _results_written(writer, shape), writer, packer)
+
+
+async def _lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    """What `results` gives, as lines of JSON."""
+    if run.is_respelled:
         async for portion in results(reader, run, chosen, result_keys):
-            yield await asyncio.to_thread(_packed, packer, write, portion)
-        await refuse_changed(reader, run)
-    yield packer.end(writer.end())
+            yield await asyncio.to_thread(record_lines, portion)
+        return
+    after = START
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
+    if chosen.names_inputs:
+        return
+    async for portion in _from_outputs(reader, run, chosen, after):
+        yield await asyncio.to_thread(record_lines, portion)
 
 
-def results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
-    """What writes portions of results in this shape."""
+def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
     if shape == "flat" and isinstance(writer, TableWriter):
         return result_lines(writer)
     make = flat_result if shape == "flat" else result_record
     return lambda portion: writer.rows(map(make, portion))
 
 
-def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: list[Row]) -> bytes:
+def _packed(packer: Packer, write: Callable[[list[Row]], bytes], portion: list[Row]) -> bytes:
     return packer.add(write(portion))
 
 
-async def refuse_changed(reader: Reader, run: RunSnapshot) -> None:
-    """Raise OrderChangedError if the order of the inputs is not what it was in this snapshot."""
-    now = await reader.run(run.run_uid)
-    if now is not None and now.order_no != run.order_no:
-        raise OrderChangedError(run.run_uid)
-
-
-async def inputs_file(
+def inputs_file(
     reader: Reader,
     run: RunSnapshot,
     chosen: InputFilter,
@@ -199,16 +246,18 @@ async def inputs_file(
     packer: Packer | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
-    packer = packer or Packer()
-    write = _inputs_written(writer, shape)
-    yield packer.begin(writer.start())
+    rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
+    return file_of(rows, _inputs_written(writer, shape), writer, packer)
+
+
+async def input_records(
+    reader: Reader, run: RunSnapshot, chosen: InputFilter
+) -> AsyncIterator[list[Record]]:
+    """The inputs of a run in export order, in portions."""
     after = b""
     while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
-        records: list[Record] = [input_record(run.run_uid, view) for view in views]
-        yield await asyncio.to_thread(_packed, packer, write, records)
+        yield [input_record(run.run_uid, view) for view in views]
         after = views[-1].order_key
-    await refuse_changed(reader, run)
-    yield packer.end(writer.end())
 
 
 def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
@@ -223,21 +272,11 @@ def result_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of results, from the catalogue."""
     if shape == "record":
         return typed(RESULT_COLUMNS)
-    return _opened_columns(fields, RESULT_SECTIONS) | typed(RESULT_OWN_COLUMNS)
+    return RESULTS.columns(fields)
 
 
 def input_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of inputs: what was given first, to be given again."""
     if shape == "record":
         return typed(INPUT_COLUMNS)
-    return _opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)
-
-
-def _opened_columns(fields: Fields, sections: Sequence[Section]) -> Columns:
-    return {
-        section.column(name): column
-        for section in sections
-        for name, column in column_types(
-            fields.kinds[section.name], fields.within[section.name]
-        ).items()
-    }
+    return opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)

@@ -5,15 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from app.canonical import Json
+from app.export.layouts import RESULTS, Layout, Row
 from app.export.plans import Plans
 from app.export.records import (
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
-    RESULT_OWN_COLUMNS,
-    RESULT_SECTIONS,
     Result,
     input_own,
-    result_own,
 )
 from app.record import Record
 
@@ -54,13 +52,16 @@ class TableWriter(ABC, Generic[Cell]):
         """What makes the file whole; never written if the rows broke off."""
 
 
+def row_lines(writer: TableWriter[Cell], layout: Layout[Row]) -> Callable[[Iterable[Row]], bytes]:
+    """Writes rows in their flat shape: as `writer.rows` would of `layout.flat`."""
+    cells = Plans(writer.columns, layout.sections, layout.own, writer.as_cells).cells
+    values, own_values = layout.values, layout.own_values
+    return lambda rows: writer.lines(cells(values(row), own_values(row)) for row in rows)
+
+
 def result_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Result]], bytes]:
     """Writes results in their flat shape: as `writer.rows` would of `flat_result`."""
-    cells = Plans(writer.columns, RESULT_SECTIONS, RESULT_OWN_COLUMNS, writer.as_cells).cells
-    return lambda results: writer.lines(
-        cells((result.data, result.custom_data, result.input), result_own(result))
-        for result in results
-    )
+    return row_lines(writer, RESULTS)
 
 
 def input_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Record]], bytes]:

@@ -69,6 +69,11 @@ class Location:
         """The file or folder of this machine that is written to."""
         return Path(self.address)
 
+    @property
+    def is_one_file(self) -> bool:
+        """Whether all runs go into one file, rather than each in its part."""
+        return self.kind in {"file", "output"}
+
     def without_secrets(self, text: str) -> str:
         """A message of somebody else's, without the secrets of this address."""
         for secret in _secrets(self.address):

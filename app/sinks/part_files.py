@@ -4,18 +4,13 @@ A part is `run_uid=<uid>/part.<format>`, which readers of partitioned data know 
 Spark, pyarrow); beside it `_version` says what it holds, and is written after it.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from time import time_ns
 from typing import Protocol
 from urllib.parse import quote
 
 from app.canonical import Json, dumps, parse
 from app.crash_points import reach
-from app.export.column_types import Columns
-from app.export.compression import Packer
-from app.export.records import Result
-from app.export.stream import result_columns, results_written
 from app.model import timestamp
 from app.sinks.location import FileFormat
 from app.sinks.parts import Part, Written
@@ -76,14 +71,9 @@ class PartFiles:
     async def write(self, part: Part) -> Written:
         """The file, then what it is; files of other formats go."""
         folder = partition(part.run.run_uid)
-        rows = 0
-
-        def count(more: int) -> None:
-            nonlocal rows
-            rows += more
-
-        content = file_content([part], self._format, result_columns(part.fields), count)
-        await self._place.put(f"{folder}/{self._file}", content)
+        counts: list[int] = []
+        await self._place.put(f"{folder}/{self._file}", part.file(self._format, counts.append))
+        rows = sum(counts)
         reach("sink.merged")
         said = {
             "run_uid": part.run.run_uid,
@@ -106,28 +96,6 @@ class PartFiles:
 def partition(run_uid: str) -> str:
     """The folder of a run, percent-encoded where a path could not hold its uid."""
     return f"run_uid={quote(run_uid, safe=' ~')}"
-
-
-async def file_content(
-    parts: Iterable[Part],
-    file_format: FileFormat,
-    columns: Columns,
-    tell: Callable[[int], None],
-) -> AsyncIterator[bytes]:
-    """A file with these parts, piece by piece; `tell` hears of rows. Raises OrderChangedError."""
-    writer = file_format.writer(columns)
-    write = results_written(writer, file_format.writer.shape)
-    packer = Packer(file_format.compression)
-
-    def packed(portion: list[Result]) -> bytes:
-        return packer.add(write(portion))
-
-    yield packer.begin(writer.start())
-    for part in parts:
-        async for portion in part.portions():
-            yield await asyncio.to_thread(packed, portion)
-            tell(len(portion))
-    yield packer.end(writer.end())
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

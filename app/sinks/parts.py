@@ -1,14 +1,20 @@
 """A part: the results of one run, in one version, as a target takes them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
 
 from app.canonical import canonical, digest
+from app.export.compression import Packer
 from app.export.records import Result
-from app.export.stream import refuse_changed, results, snapshot
+from app.export.result_set import ALL, ResultSet, Selection
+from app.export.stream import file_of, results, results_file, run_by_run, snapshot
+from app.sinks.location import FileFormat
 from app.store.reader import Reader
 from app.store.views import Fields, ResultFilter, RunSnapshot, RunView
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,62 @@ class Part:
 
     async def portions(self) -> AsyncIterator[list[Result]]:
         """Its results, in the order of exports. Raises OrderChangedError behind the last one."""
-        source = self.source
-        async for portion in results(source.reader, self.run, source.chosen, source.result_keys):
+        reader, chosen, result_keys = (
+            self.source.reader,
+            self.source.chosen,
+            self.source.result_keys,
+        )
+        async for portion in run_by_run(
+            reader, [self.run], lambda run: results(reader, run, chosen, result_keys)
+        ):
             yield portion
-        await refuse_changed(source.reader, self.run)
+
+    def file(self, file_format: FileFormat, tell: Callable[[int], None]) -> AsyncIterator[bytes]:
+        """Its results as a file, see `results_as_file`."""
+        return results_as_file([self.run], self.fields, self.source, file_format, tell)
+
+
+def results_as_file(
+    runs: Sequence[RunSnapshot],
+    fields: Fields,
+    source: Source,
+    file_format: FileFormat,
+    tell: Callable[[int], None],
+    *,
+    selection: Selection = ALL,
+    folder: Path | None = None,
+) -> AsyncIterator[bytes]:
+    """The results of runs as a file, or what `selection` makes of them.
+
+    `fields` is the catalogue of the runs, `folder` for files that go away by themselves; `tell`
+    hears of rows that were written. Raises SelectionError at once, and OrderChangedError later,
+    so that the file breaks off.
+    """
+    shape, chosen = file_format.writer.shape, source.chosen
+    whole = ResultSet(runs, chosen, fields, source.result_keys, selection, folder=folder)
+    writer = file_format.writer(whole.columns(shape))
+    packer = Packer(file_format.compression)
+    if selection == ALL and chosen == ResultFilter():  # the quicker way, which counts no rows
+        return results_file(
+            source.reader, _told(runs, tell), chosen, source.result_keys, writer,
+            shape=shape, packer=packer,
+        )  # fmt: skip
+    rows = _counted(whole.portions(source.reader), tell)
+    return file_of(rows, whole.written(writer, shape), writer, packer)
+
+
+def _told(runs: Iterable[RunSnapshot], tell: Callable[[int], None]) -> Iterator[RunSnapshot]:
+    for run in runs:
+        yield run
+        tell(run.results)
+
+
+async def _counted(
+    portions: AsyncIterator[list[Row]], tell: Callable[[int], None]
+) -> AsyncIterator[list[Row]]:
+    async for portion in portions:
+        yield portion
+        tell(len(portion))
 
 
 class Written(NamedTuple):
@@ -89,10 +147,12 @@ def version_of(run: RunView, chosen: ResultFilter, result_keys: Sequence[str]) -
         run.last_received_ms,
         run.order_no,
         run.outputs_no,
+        bool(run.is_respelled),
     )
     filters = (
         chosen.input_key.hex() if chosen.input_key is not None else None,
         chosen.custom,
         chosen.received_after_ms,
+        chosen.received_before_ms,
     )
     return digest(canonical([state, filters, list(result_keys)])).hex()

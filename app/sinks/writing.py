@@ -5,14 +5,14 @@ import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from app.export.stream import OrderChangedError, result_columns
+from app.export.result_set import ALL, Selection
+from app.export.stream import OrderChangedError, snapshot
 from app.sinks.location import Location, SinkError
-from app.sinks.part_files import file_content
-from app.sinks.parts import Part, Source, Target
+from app.sinks.parts import Source, Target, results_as_file
 from app.sinks.targets import opened_target
 from app.sinks.whole_file import whole_file
 from app.store.reader import Reader
-from app.store.views import ResultFilter, RunFilter, RunView
+from app.store.views import ResultFilter, RunFilter, RunSnapshot, RunView
 
 Tell = Callable[[int, int], None]
 """Hears how many runs and rows more are done."""
@@ -78,11 +78,18 @@ async def chosen_runs(reader: Reader, choice: Choice) -> AsyncIterator[RunView]:
 
 
 async def write_runs(
-    source: Source, run_uids: Sequence[str], location: Location, tell: Tell
+    source: Source,
+    run_uids: Sequence[str],
+    location: Location,
+    tell: Tell,
+    selection: Selection = ALL,
 ) -> Outcome:
-    """Write these runs to a sink. Raises SinkError or StoreError; what is written stays so."""
-    if location.kind in {"file", "output"}:
-        return await _write_file(source, run_uids, location, tell)
+    """Write these runs to a sink, or in one file what `selection` makes of them.
+
+    Raises SinkError or StoreError; what is written stays so. Raises SelectionError.
+    """
+    if location.is_one_file:
+        return await _write_file(source, run_uids, location, tell, selection)
     outcome = Outcome()
     async with opened_target(location) as target:
         # Once for all runs, so that no column is altered twice on the way.
@@ -124,27 +131,33 @@ async def write_run(
 
 
 async def _write_file(
-    source: Source, run_uids: Sequence[str], location: Location, tell: Tell
+    source: Source,
+    run_uids: Sequence[str],
+    location: Location,
+    tell: Tell,
+    selection: Selection,
 ) -> Outcome:
     """All runs in one file, which is there only once it is whole."""
     file_format = location.file_format
     if file_format is None:
         raise SinkError(f"{location.shown} has no format")
-    parts: list[Part] = []
+    runs: list[RunSnapshot] = []
     for run_uid in run_uids:
         run = await source.reader.run(run_uid)
         if run is not None:
-            parts.append(await source.part(run))
-    # After the parts, so that all that they hold has a column.
-    fields = await source.reader.fields([part.run.run_uid for part in parts])
-    columns = result_columns(fields, file_format.writer.shape)
-    outcome = Outcome(runs=len(parts))
+            runs.append(await snapshot(source.reader, run))
+    # After the snapshots, so that all that they hold has a column.
+    fields = await source.reader.fields([run.run_uid for run in runs])
+    outcome = Outcome(runs=len(runs))
 
     def count(rows: int) -> None:
         outcome.rows += rows
         tell(0, rows)
 
-    content = file_content(parts, file_format, columns, count)
+    folder = location.path.parent if location.kind == "file" else None
+    content = results_as_file(
+        runs, fields, source, file_format, count, selection=selection, folder=folder
+    )
     try:
         if location.kind == "output":
             async for piece in content:
@@ -156,5 +169,5 @@ async def _write_file(
                     await asyncio.to_thread(file.write, piece)
     except OSError as error:
         raise SinkError(f"{location.shown} cannot be written: {error}") from error
-    tell(len(parts), 0)
+    tell(len(runs), 0)
     return outcome

@@ -103,6 +103,8 @@ class ResultReads(InputReads):
         where = self._counting(run)
         if chosen.received_after_ms is not None:
             where.add("c.received_ms > ?", chosen.received_after_ms)
+        if chosen.received_before_ms is not None:
+            where.add("c.received_ms < ?", chosen.received_before_ms)
         is_later = f"c.callback_key {'>=' if after.place >= 0 else '>'} ?"
         source, key, order = self.callbacks_from, "NULL, NULL", "c.callback_key"
         if not stretch:

@@ -62,6 +62,11 @@ class RunSnapshot(NamedTuple):
     """`PLACED` or `UNPLACED` or both: which kinds of inputs it has."""
     counted_pages: tuple[CountedPage, ...] = ()
     """In the order of `/outputs`."""
+    is_respelled: bool = True
+    """Whether its bodies may be kept in another spelling, had they come in another order."""
+    action_name: str | None = None
+    results: int = 0
+    """About how many it has, filters aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class RunView:
     """Results that no callback brought by itself."""
     lost_inputs: int
     verified_ms: int | None
+    is_respelled: bool
+    """Whether a callback came again with other bytes."""
     told: Told | None
     next_seq: int
     """The first seq of its log that is not projected."""
@@ -113,7 +120,15 @@ class RunView:
         stretches = [PLACED] if self.order_no else []
         if self.told is None or not self.order_no or self.told.inputs < self.inputs:
             stretches.append(UNPLACED)
-        return RunSnapshot(self.run_uid, self.next_seq, self.order_no, tuple(stretches))
+        return RunSnapshot(
+            self.run_uid,
+            self.next_seq,
+            self.order_no,
+            tuple(stretches),
+            is_respelled=bool(self.is_respelled),
+            action_name=self.action_name,
+            results=self.results,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +154,22 @@ class ResultFilter:
     input_key: bytes | None = None
     custom: tuple[CustomFilter, ...] = ()
     received_after_ms: int | None = None
+    received_before_ms: int | None = None
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it depends on when results came."""
+        return self.received_after_ms is not None or self.received_before_ms is not None
+
+    def takes_time(self, received_ms: int) -> bool:
+        """Whether it takes what came then."""
+        after, before = self.received_after_ms, self.received_before_ms
+        return (after is None or received_ms > after) and (before is None or received_ms < before)
+
+    @property
+    def names_inputs(self) -> bool:
+        """Whether only results are chosen of which the input is known."""
+        return self.input_key is not None or bool(self.custom)
 
 
 PLACED, UNPLACED, OUTPUTS = b"\x00", b"\x01", b"\x02"

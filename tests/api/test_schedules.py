@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -51,6 +52,7 @@ class Api:
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
         resources = Resources(
             store=self.store,
+            data_dir=Path(),
             result_keys=("results",),
             store_callback=lambda arrival: NotImplemented,
             waiting=lambda: 0,

@@ -20,6 +20,7 @@ from tests.bench.flattening import flattening
 from tests.bench.load import require_programs
 from tests.bench.measures import LONG, Bench, Figure
 from tests.bench.measures import MEASURES as SQLITE_MEASURES
+from tests.bench.merging import distinct
 from tests.bench.notifying import notifying
 from tests.bench.postgres import copying, outage, postgres_acknowledging, postgres_sustained
 from tests.bench.reconciling import reconciling
@@ -28,6 +29,7 @@ from tests.bench.servers import scratch
 MEASURES = {
     **SQLITE_MEASURES,
     "flatten": flattening,
+    "distinct": distinct,
     "reconcile": reconciling,
     "notify": notifying,
     "pg-ack": postgres_acknowledging,
@@ -35,7 +37,7 @@ MEASURES = {
     "pg-outage": outage,
     "pg-copy": copying,
 }
-WITHOUT_WRK = {"flatten", "notify"}
+WITHOUT_WRK = {"flatten", "distinct", "notify"}
 
 
 def main() -> int:

@@ -90,6 +90,10 @@ def test_runs_and_results_are_chosen(collector: CollectorProcess) -> None:
     assert found("--custom-data", "row_id=row-1") == [1, 1]
     assert found("--complete-only", "--since", "2020-01-01T00:00:00Z") == []
     assert found("--since", "2020-01-01", "--format=ndjson") == [0, 0, 1, 1, 2, 2]
+    lines = export(collector.env, "--to", "-", "--fields=n", "--distinct-on=n", "--format=csv")
+    assert lines.stdout.split() == ["n", "0", "1", "2"]
+    unknown = export(collector.env, "--to", "-", "--fields", "m", code=2)
+    assert unknown.stderr.startswith("edges-collector: --fields: ")
     assert found("--since", "2099-01-01T00:00:00+01:00") == []
 
 
@@ -100,6 +104,8 @@ def test_runs_and_results_are_chosen(collector: CollectorProcess) -> None:
         ({"to": "-", "custom_data": ("x",)}, "PATH=VALUE"),
         ({"to": "-", "since": "soon"}, "a time like"),
         ({"to": "sqlite:///none/collector.db#people"}, "the collector itself"),
+        ({"to": "sqlite:///x.db#people", "fields": ("n",)}, "are for one file"),
+        ({"to": "-", "keep": "last"}, "--distinct-on"),
     ],
 )
 def test_it_says_how_it_is_called(

@@ -14,13 +14,13 @@ from app.canonical import parse
 from app.export import plans
 from app.export.column_types import Columns
 from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter, guarded
+from app.export.layouts import flat_result
 from app.export.records import (
     RESULT_OWN_COLUMNS,
     RESULT_SECTIONS,
     Result,
     data_column,
     flat_input,
-    flat_result,
 )
 from app.export.stream import input_columns, result_columns
 from app.export.table import input_lines, result_lines

@@ -33,7 +33,7 @@ from app.store.protocol import Store
 from app.store.reader import Reader
 from app.store.views import InputFilter, ResultFilter, RunFilter
 from tests.callbacks import callback
-from tests.databases import emptied_database, postgres
+from tests.databases import KINDS, emptied_database, postgres
 
 RESULT_KEYS = Settings.model_fields["result_keys"].default
 
@@ -122,6 +122,16 @@ def test_both_stores_end_the_same_byte_for_byte(
     _, one, other, seed = histories
     postgres()  # found once, outside of what is tried again and again
     assert outcome("postgres", one, seed) == outcome("sqlite", other, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_callback_in_two_spellings_is_exported_alike_whichever_came_first(kind: str) -> None:
+    said = callback("c1", run="run-a", row="row-1", results=[{"b": 1, "a": [{"d": 2, "c": 3}]}])
+    one = json.dumps(said).encode()
+    other = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    histories = [[[one], [other]], [[other], [one]], [[one, other, one]], [[other, one]]]
+    first, *others = [outcome(kind, history, None) for history in histories]
+    assert all(end == first for end in others)
 
 
 def outcome(

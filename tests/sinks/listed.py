@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,14 @@ import asyncpg
 import duckdb
 
 from app.canonical import Json, canonical
+from app.export.compression import Packer
 from app.export.records import Result
-from app.sinks.location import Location, read_location
+from app.export.result_set import ResultSet
+from app.export.stream import file_of, result_columns
+from app.sinks.location import FileFormat, Location, read_location
 from app.sinks.parts import Part, Source
 from app.sinks.targets import opened_target
-from app.store.views import RunSnapshot
+from app.store.views import ResultFilter, RunSnapshot
 from tests.databases import fresh_postgres
 from tests.export.catalogued import fields_of
 
@@ -34,6 +37,13 @@ class ListedPart(Part):
     async def portions(self) -> AsyncIterator[list[Result]]:
         for result in self.listed:
             yield [result]
+
+    def file(self, file_format: FileFormat, tell: Callable[[int], None]) -> AsyncIterator[bytes]:
+        writer = file_format.writer(result_columns(self.fields, file_format.writer.shape))
+        whole = ResultSet([self.run], ResultFilter(), self.fields, ())
+        write = whole.written(writer, file_format.writer.shape)
+        tell(len(self.listed))
+        return file_of(self.portions(), write, writer, Packer(file_format.compression))
 
 
 def part(

@@ -14,6 +14,7 @@ from app.store.copying import (
     KeptBody,
     KeptSchedule,
     MissedIteration,
+    Repeats,
     Unlogged,
 )
 from app.store.protocol import NoLogError, SchemaError, StoreUnavailableError
@@ -99,12 +100,12 @@ class SqliteSource(SqliteLogReader):
 
     # -------------------------------------------------------------------- log
 
-    def runs(self) -> Iterator[tuple[RunId, int]]:
-        """Each run, by uid, with its duplicates."""
-        for run_no, run_uid, duplicates in self._connection.execute(
-            "SELECT run_no, run_uid, duplicates FROM main.runs ORDER BY run_uid"
+    def runs(self) -> Iterator[tuple[RunId, Repeats]]:
+        """Each run, by uid, with what came again."""
+        for run_no, run_uid, duplicates, respelled in self._connection.execute(
+            "SELECT run_no, run_uid, duplicates, respelled FROM main.runs ORDER BY run_uid"
         ):
-            yield RunId(run_no, run_uid), duplicates
+            yield RunId(run_no, run_uid), Repeats(duplicates, bool(respelled))
 
     def run_count(self) -> int:
         """How many runs there are."""
