@@ -16,6 +16,7 @@ from app.export.compression import COMPRESSIONS, Compression, Packer
 from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter
 from app.export.formats import FORMATS, Writer
 from app.export.table import Shape
+from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 
 SHAPES: tuple[Shape, ...] = ("flat", "record")
 CSV_PARAMETERS = ("bom", "separator", "guard")
@@ -37,11 +38,23 @@ class Download:
     coding: Compression | None
     """Of its way through HTTP alone; never both."""
 
-    def writer(self, columns: Columns) -> Writer:
-        """Writes rows with these columns."""
+    def writer(self, columns: Columns, sheet: str = "Results") -> Writer:
+        """Writes rows with these columns. Raises a 400 if they are too many for the format."""
         if self.format is CsvWriter:
             return CsvWriter(columns, self.csv)
+        if self.format is XlsxWriter:
+            return XlsxWriter(self.fitting(columns), sheet)
         return self.format(columns)
+
+    def fitting(self, columns: Columns) -> Columns:
+        """These columns. Raises a 400 if they are too many for the format."""
+        if self.format is XlsxWriter and len(columns) > COLUMNS_MAX:
+            raise bad_parameter(
+                "format",
+                f"xlsx has {COLUMNS_MAX:,} columns at most, and these are {len(columns):,};"
+                " another format has room, and so has shape=record",
+            )
+        return columns
 
     def packer(self) -> Packer:
         """Compresses what the writer wrote."""

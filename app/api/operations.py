@@ -13,7 +13,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "cursor": {"description": "`next_cursor` of the page before."},
     "format": {
         "schema": {"type": "string", "enum": list(FORMATS)},
-        "description": "Stream everything as a file instead of a page.",
+        "description": (
+            "Stream everything as a file instead of a page. In xlsx, sheets of failed inputs, and"
+            " of facts about the runs and the file, come behind the results."
+        ),
     },
     "shape": {
         "schema": {"type": "string", "enum": ["flat", "record"]},
@@ -97,6 +100,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Go on although results are missing, which may be lost for good.",
     },
 }
+_BINARY = {"type": "string", "format": "binary"}
 CUSTOM_DATA = {
     "name": "custom_data",
     "in": "query",
@@ -186,13 +190,14 @@ def read(
         found["parameters"].append(CUSTOM_DATA)
     if is_file:
         ok["content"] |= {
-            writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+            writer.media_type.partition(";")[0]: {
+                "schema": {"type": "string"} if writer.is_compressible else _BINARY
+            }
             for writer in FORMATS.values()
             if writer.media_type != "application/json"
         }
         ok["content"] |= {
-            compression.media_type: {"schema": {"type": "string", "format": "binary"}}
-            for compression in COMPRESSIONS.values()
+            compression.media_type: {"schema": _BINARY} for compression in COMPRESSIONS.values()
         }
     return {**found, "responses": {"200": ok, **READ_PROBLEMS}}
 

@@ -17,7 +17,9 @@ from app.api.selections import chosen_selection, refused
 from app.export.chosen_fields import SelectionError
 from app.export.layouts import flat_result, result_record
 from app.export.result_set import ALL, ResultSet, Selection
-from app.export.stream import OrderChangedError, results, snapshot
+from app.export.sheets import FurtherSheets, run_facts
+from app.export.stream import OrderChangedError, input_columns, results, snapshot
+from app.export.table import SheetWriter
 from app.record import Record, input_key_of
 from app.store import cursor
 from app.store.views import (
@@ -111,12 +113,21 @@ async def _answer(
     if asked is None:
         return await _page(request, parameters, runs, chosen, selection)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots = [
-        await snapshot(resources.reader, run) async for run in runs_in_export_order(resources, runs)
-    ]
+    snapshots, facts = [], []
+    async for run in runs_in_export_order(resources, runs):
+        snapshots.append(await snapshot(resources.reader, run))
+        facts.append(run_facts(run))
     wanted = await _result_set(resources, snapshots, chosen, selection)
     writer = asked.writer(wanted.columns(asked.shape))
-    content = wanted.file(resources.reader, writer, shape=asked.shape, packer=asked.packer())
+    further = None
+    if isinstance(writer, SheetWriter):
+        fields = await resources.reader.fields([run.run_uid for run in snapshots])
+        of_inputs = asked.fitting(input_columns(fields, asked.shape))
+        sheets = FurtherSheets(resources.reader, writer, snapshots, facts)
+        further = sheets.behind_results(chosen, of_inputs, asked.shape)
+    content = wanted.file(
+        resources.reader, writer, shape=asked.shape, packer=asked.packer(), further=further
+    )
     return asked.answer(content, "results", *names)
 
 

@@ -16,6 +16,7 @@ from app.canonical import Json, dumps, parse
 from app.export.key_table import KeyTable, packed
 from app.export.keys import KeyOf
 from app.export.records import Result
+from app.export.skimming import Skimmed
 
 Keep = Literal["first", "last", "merge"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
@@ -31,13 +32,15 @@ class Keeper(ABC):
 
     looks_ahead: ClassVar[bool]
     """Whether all results must be noted before the first is kept."""
+    needs_data: ClassVar[bool] = False
+    """Whether all of their data is needed then, or but what their keys are made of."""
 
     @abstractmethod
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         """`expected` is about how many results there are; `folder` is for its files."""
 
     @abstractmethod
-    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result | Skimmed], key_of: KeyOf) -> None:
         """Look at some results ahead."""
 
     @abstractmethod
@@ -57,7 +60,7 @@ class KeepFirst(Keeper):
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         self._keys = KeyTable(expected=expected, folder=folder)
 
-    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result | Skimmed], key_of: KeyOf) -> None:
         """Nothing."""
 
     def kept(self, results: Sequence[Result], key_of: KeyOf) -> list[Result]:
@@ -87,7 +90,7 @@ class KeepLast(Keeper):
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         self._keys = KeyTable(_COUNT_BYTES, expected=expected, folder=folder)
 
-    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result | Skimmed], key_of: KeyOf) -> None:
         """Count."""
         keys = self._keys
         for result in results:
@@ -137,13 +140,14 @@ class KeepMerged(Keeper):
     """
 
     looks_ahead: ClassVar[bool] = True
+    needs_data: ClassVar[bool] = True
 
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         self._keys = KeyTable(_ENTRY_BYTES, expected=expected, folder=folder)
         self._aside = _Aside(folder)
         self._had = _Had()
 
-    def note(self, results: Sequence[Result], key_of: KeyOf) -> None:
+    def note(self, results: Sequence[Result | Skimmed], key_of: KeyOf) -> None:
         """Put aside what later results add."""
         keys, had = self._keys, self._had
         for result in results:

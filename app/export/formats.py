@@ -11,6 +11,7 @@ from app.canonical import Json, dumps
 from app.export.column_types import Columns
 from app.export.csv_writer import CsvWriter
 from app.export.table import Shape
+from app.export.xlsx_writer import XlsxWriter
 
 
 class Writer(Protocol):
@@ -113,4 +114,5 @@ FORMATS: dict[str, type[Writer]] = {
     "ndjson": NdjsonWriter,
     "json": JsonWriter,
     "csv": CsvWriter,
+    "xlsx": XlsxWriter,
 }

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 
 from app.canonical import Json, canonical, digest
 from app.export.records import Result
+from app.export.skimming import Skimmed
 
-KeyOf = Callable[[Result], bytes | None]
+KeyOf = Callable[[Result | Skimmed], bytes | None]
 """16 bytes that stand for what a result is about; None where nothing says so."""
 
 MESSAGE = ("linkedin_message_id", "message_id", "linkedin_thread_id")
@@ -58,7 +59,7 @@ def auto_key(action_name: str | None) -> KeyOf:
     """The key of what an action returns, as `auto` has it."""
     fields = [(name, name.encode() + b"\0") for name in key_fields(action_name)]
 
-    def key_of(result: Result) -> bytes | None:
+    def key_of(result: Result | Skimmed) -> bytes | None:
         data = result.data
         if data.__class__ is dict:
             for name, prefix in fields:
@@ -70,10 +71,10 @@ def auto_key(action_name: str | None) -> KeyOf:
     return key_of
 
 
-def key_by(value_of: Callable[[Result], Json]) -> KeyOf:
+def key_by(value_of: Callable[[Result | Skimmed], Json]) -> KeyOf:
     """The key by any value of a result."""
 
-    def key_of(result: Result) -> bytes | None:
+    def key_of(result: Result | Skimmed) -> bytes | None:
         text = key_text(value_of(result))
         return digest(text) if text else None
 

@@ -26,10 +26,11 @@ from app.export.compression import Packer
 from app.export.distinct import KEEPERS, Distinct, Keeper
 from app.export.formats import Writer
 from app.export.joining import joined
-from app.export.keys import KeyOf, auto_key, key_by
+from app.export.keys import KeyOf, auto_key, key_by, key_fields
 from app.export.layouts import JOINED, RESULTS, UNWOUND, UNWOUND_JOINED, Joined, Layout
 from app.export.records import Result, typed
-from app.export.stream import file_of, results, results_file, run_by_run
+from app.export.skimming import Skim, Skimmed
+from app.export.stream import file_of, results, results_file, run_by_run, skimmed
 from app.export.table import Shape, TableWriter, row_lines
 from app.export.unwinding import unwound, unwound_fields
 from app.fields import parts
@@ -127,9 +128,15 @@ class ResultSet:
         return lambda rows: writer.rows(map(make, rows))
 
     def file(
-        self, reader: Reader, writer: Writer, *, shape: Shape, packer: Packer | None = None
+        self,
+        reader: Reader,
+        writer: Writer,
+        *,
+        shape: Shape,
+        packer: Packer | None = None,
+        further: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[bytes]:
-        """All of it as a file; `writer` has the columns of this shape.
+        """All of it as a file, and what is `further` in it; `writer` has the columns of this shape.
 
         Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
         """
@@ -142,8 +149,9 @@ class ResultSet:
                 writer,
                 shape=shape,
                 packer=packer,
+                further=further,
             )
-        return file_of(self.portions(reader), self.written(writer, shape), writer, packer)
+        return file_of(self.portions(reader), self.written(writer, shape), writer, packer, further)
 
     async def portions(self, reader: Reader) -> AsyncIterator[list[ResultRow]]:
         """The rows in export order, in portions. Raises OrderChangedError, see `file`."""
@@ -180,7 +188,7 @@ class ResultSet:
         if distinct is None:
             return None
         chosen = self._chosen
-        is_all = chosen.input_key is None and not chosen.custom and not chosen.is_by_time
+        is_all = not (chosen.names_inputs or chosen.is_by_time)
         expected = sum(run.results for run in self.runs) if is_all else 0
         return KEEPERS[distinct.keep](expected=expected, folder=self._folder)
 
@@ -189,11 +197,23 @@ class ResultSet:
 
     async def _noted(
         self, reader: Reader, keeper: Keeper, run: RunSnapshot
-    ) -> AsyncIterator[list[Result]]:
-        key_of = self._key_of(run)
-        async for portion in self._results(reader, run):
+    ) -> AsyncIterator[list[None]]:
+        key_of, fields = self._key_of(run), self._key_fields(run)
+        portions: AsyncIterator[Sequence[Result | Skimmed]] = self._results(reader, run)
+        if fields is not None:
+            skim = Skim(self._result_keys, None if keeper.needs_data else fields)
+            portions = skimmed(reader, run, self._chosen, skim)
+        async for portion in portions:
             await asyncio.to_thread(keeper.note, portion, key_of)
-            yield portion
+            yield []
+
+    def _key_fields(self, run: RunSnapshot) -> Sequence[str] | None:
+        """The fields of the data that a key is made of; None if it is made of others."""
+        if self._value_of is None:
+            return key_fields(run.action_name)
+        distinct = self._selection.distinct
+        section, path = places_of(distinct.on if distinct else "", RESULTS)[0]
+        return path[:1] if section == "data" and path != ("value",) else None
 
 
 async def _kept(
@@ -242,7 +262,7 @@ def _refuse_with_inputs(selection: Selection, chosen: ResultFilter) -> None:
         )
 
 
-def _value_of(distinct: Distinct | None, fields: Fields) -> Callable[[Result], Json] | None:
+def _value_of(distinct: Distinct | None, fields: Fields) -> Callable[[Any], Json] | None:
     """What of a result is its key; None for `auto`. Raises SelectionError."""
     if distinct is None or distinct.on == AUTO:
         return None
@@ -256,7 +276,7 @@ def _value_of(distinct: Distinct | None, fields: Fields) -> Callable[[Result], J
     return partial(_value_at, section, path)
 
 
-def _value_at(section: str, path: Sequence[str], result: Result) -> Json:
+def _value_at(section: str, path: Sequence[str], result: Result | Skimmed) -> Json:
     value = getattr(result, section)
     if value.__class__ is not dict and path == ("value",):
         return value

@@ -24,6 +24,7 @@ from app.export.records import (
     results_on,
     typed,
 )
+from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
 from app.record import Record, input_record
 from app.store.protocol import StoreError
@@ -97,10 +98,20 @@ async def results(
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.names_inputs:
-        return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
+        yield portion
+
+
+async def skimmed(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    skim: Skim,
+) -> AsyncIterator[Sequence[Result | Skimmed]]:
+    """As `results`, with no more of each than is to be skimmed."""
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(skim.results_in, callbacks)
+    async for portion in _from_outputs(reader, run, chosen, START):
         yield portion
 
 
@@ -128,6 +139,8 @@ async def _from_outputs(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
 ) -> AsyncIterator[list[Result]]:
     """What only `/outputs` showed, page by page."""
+    if chosen.names_inputs:
+        return  # of whose input such a result is, nobody knows
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
         pages = tuple(page for page in pages if page_key(page) >= after.order_key)
@@ -176,12 +189,16 @@ async def file_of(
     write: Callable[[list[Row]], bytes],
     writer: Writer,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with these rows; it begins before the first of them is there."""
+    """A file with these rows, and what is `further` in it; it begins before any is there."""
     packer = packer or Packer()
     yield packer.begin(writer.start())
     async for portion in portions:
         yield await asyncio.to_thread(_packed, packer, write, portion)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
     yield packer.end(writer.end())
 
 
@@ -194,6 +211,7 @@ def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the results of `runs`, one after another, as they are.
 
@@ -204,7 +222,7 @@ def results_file(
         lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
         return file_of(lines, writer.lines, writer, packer)
     rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
-    return file_of(rows, _results_written(writer, shape), writer, packer)
+    return file_of(rows, _results_written(writer, shape), writer, packer, further)
 
 
 async def _lines(
@@ -215,13 +233,9 @@ async def _lines(
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(record_lines, portion)
         return
-    after = START
     async for callbacks in _callbacks(reader, run, chosen):
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.names_inputs:
-        return
-    async for portion in _from_outputs(reader, run, chosen, after):
+    async for portion in _from_outputs(reader, run, chosen, START):
         yield await asyncio.to_thread(record_lines, portion)
 
 
@@ -244,10 +258,11 @@ def inputs_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
     rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
-    return file_of(rows, _inputs_written(writer, shape), writer, packer)
+    return file_of(rows, inputs_written(writer, shape), writer, packer, further)
 
 
 async def input_records(
@@ -260,7 +275,8 @@ async def input_records(
         after = views[-1].order_key
 
 
-def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
     if isinstance(writer, TableWriter):

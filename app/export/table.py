@@ -52,6 +52,19 @@ class TableWriter(ABC, Generic[Cell]):
         """What makes the file whole; never written if the rows broke off."""
 
 
+class SheetWriter(TableWriter[Cell]):
+    """A format whose files can hold several tables, one after another."""
+
+    rows_written: int
+    """In all tables so far, without headers."""
+    cells_cut: int
+    """How many cells so far have only the beginning of what they should, and say so."""
+
+    @abstractmethod
+    def sheet(self, name: str, columns: Collection[str]) -> bytes:
+        """End the table, and begin another one: from now on, `columns` and rows are its."""
+
+
 def row_lines(writer: TableWriter[Cell], layout: Layout[Row]) -> Callable[[Iterable[Row]], bytes]:
     """Writes rows in their flat shape: as `writer.rows` would of `layout.flat`."""
     cells = Plans(writer.columns, layout.sections, layout.own, writer.as_cells).cells

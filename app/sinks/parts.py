@@ -6,11 +6,22 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from app.canonical import canonical, digest
+from app.export.column_types import Columns
 from app.export.compression import Packer
 from app.export.records import Result
 from app.export.result_set import ALL, ResultSet, Selection
-from app.export.stream import file_of, results, results_file, run_by_run, snapshot
-from app.sinks.location import FileFormat
+from app.export.sheets import FurtherSheets, run_facts
+from app.export.stream import (
+    file_of,
+    input_columns,
+    results,
+    results_file,
+    run_by_run,
+    snapshot,
+)
+from app.export.table import SheetWriter
+from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
+from app.sinks.location import FileFormat, SinkError
 from app.store.reader import Reader
 from app.store.views import Fields, ResultFilter, RunSnapshot, RunView
 
@@ -25,68 +36,57 @@ class Source:
     result_keys: Sequence[str]
     chosen: ResultFilter = field(default_factory=ResultFilter)
 
-    async def part(self, run: RunView) -> "Part":
-        """A run as it is now."""
+    async def part(self, run: RunView, *, with_fields: bool = True) -> "Part":
+        """A run as it is now; without its fields, if they are read with those of others."""
         taken = await snapshot(self.reader, run)
         # After the snapshot, so that all that it holds has its fields.
-        fields = await self.reader.fields([run.run_uid])
-        return Part(taken, version_of(run, self.chosen, self.result_keys), fields, self)
+        fields = await self.reader.fields([run.run_uid] if with_fields else [])
+        version = version_of(run, self.chosen, self.result_keys)
+        return Part(taken, version, fields, self, run_facts(run))
+
+    def file(
+        self,
+        parts: Sequence["Part"],
+        fields: Fields,
+        file_format: FileFormat,
+        tell: Callable[[int], None],
+        *,
+        selection: Selection = ALL,
+        folder: Path | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Runs as one file, or what `selection` makes of them.
+
+        `fields` is their catalogue, `folder` for files that go away by themselves; `tell` hears
+        of rows that were written. Raises SinkError or SelectionError at once, and
+        OrderChangedError later, so that the file breaks off.
+        """
+        shape, reader = file_format.writer.shape, self.reader
+        runs = [part.run for part in parts]
+        whole = ResultSet(runs, self.chosen, fields, self.result_keys, selection, folder=folder)
+        writer = file_format.writer(_fitting(file_format, whole.columns(shape)))
+        packer = Packer(file_format.compression)
+        further = None
+        if isinstance(writer, SheetWriter):
+            of_inputs = _fitting(file_format, input_columns(fields, shape))
+            sheets = FurtherSheets(reader, writer, runs, [part.facts for part in parts])
+            further = sheets.behind_results(self.chosen, of_inputs, shape)
+        if selection == ALL and self.chosen == ResultFilter():  # quicker, and counts no rows
+            return results_file(
+                reader, _told(runs, tell), self.chosen, self.result_keys, writer,
+                shape=shape, packer=packer, further=further,
+            )  # fmt: skip
+        rows = _counted(whole.portions(reader), tell)
+        return file_of(rows, whole.written(writer, shape), writer, packer, further)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What of a run is to be written."""
-
-    run: RunSnapshot
-    version: str
-    """Equal versions are equal results."""
-    fields: Fields
-    source: Source
-
-    async def portions(self) -> AsyncIterator[list[Result]]:
-        """Its results, in the order of exports. Raises OrderChangedError behind the last one."""
-        reader, chosen, result_keys = (
-            self.source.reader,
-            self.source.chosen,
-            self.source.result_keys,
+def _fitting(file_format: FileFormat, columns: Columns) -> Columns:
+    """These columns. Raises SinkError if the format has no room for them."""
+    if file_format.writer is XlsxWriter and len(columns) > COLUMNS_MAX:
+        raise SinkError(
+            f"xlsx has {COLUMNS_MAX:,} columns at most, and these are {len(columns):,}: choose some"
+            " with --fields, or another format"
         )
-        async for portion in run_by_run(
-            reader, [self.run], lambda run: results(reader, run, chosen, result_keys)
-        ):
-            yield portion
-
-    def file(self, file_format: FileFormat, tell: Callable[[int], None]) -> AsyncIterator[bytes]:
-        """Its results as a file, see `results_as_file`."""
-        return results_as_file([self.run], self.fields, self.source, file_format, tell)
-
-
-def results_as_file(
-    runs: Sequence[RunSnapshot],
-    fields: Fields,
-    source: Source,
-    file_format: FileFormat,
-    tell: Callable[[int], None],
-    *,
-    selection: Selection = ALL,
-    folder: Path | None = None,
-) -> AsyncIterator[bytes]:
-    """The results of runs as a file, or what `selection` makes of them.
-
-    `fields` is the catalogue of the runs, `folder` for files that go away by themselves; `tell`
-    hears of rows that were written. Raises SelectionError at once, and OrderChangedError later,
-    so that the file breaks off.
-    """
-    shape, chosen = file_format.writer.shape, source.chosen
-    whole = ResultSet(runs, chosen, fields, source.result_keys, selection, folder=folder)
-    writer = file_format.writer(whole.columns(shape))
-    packer = Packer(file_format.compression)
-    if selection == ALL and chosen == ResultFilter():  # the quicker way, which counts no rows
-        return results_file(
-            source.reader, _told(runs, tell), chosen, source.result_keys, writer,
-            shape=shape, packer=packer,
-        )  # fmt: skip
-    rows = _counted(whole.portions(source.reader), tell)
-    return file_of(rows, whole.written(writer, shape), writer, packer)
+    return columns
 
 
 def _told(runs: Iterable[RunSnapshot], tell: Callable[[int], None]) -> Iterator[RunSnapshot]:
@@ -101,6 +101,35 @@ async def _counted(
     async for portion in portions:
         yield portion
         tell(len(portion))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a run is to be written."""
+
+    run: RunSnapshot
+    version: str
+    """Equal versions are equal results."""
+    fields: Fields
+    source: Source
+    facts: bytes
+    """Of the run as it stands, see `run_facts`."""
+
+    async def portions(self) -> AsyncIterator[list[Result]]:
+        """Its results, in the order of exports. Raises OrderChangedError behind the last one."""
+        reader, chosen, result_keys = (
+            self.source.reader,
+            self.source.chosen,
+            self.source.result_keys,
+        )
+        async for portion in run_by_run(
+            reader, [self.run], lambda run: results(reader, run, chosen, result_keys)
+        ):
+            yield portion
+
+    def file(self, file_format: FileFormat, tell: Callable[[int], None]) -> AsyncIterator[bytes]:
+        """Its results as a file, see `Source.file`."""
+        return self.source.file([self], self.fields, file_format, tell)
 
 
 class Written(NamedTuple):

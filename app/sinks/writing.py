@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from app.export.result_set import ALL, Selection
-from app.export.stream import OrderChangedError, snapshot
+from app.export.stream import OrderChangedError
 from app.sinks.location import Location, SinkError
-from app.sinks.parts import Source, Target, results_as_file
+from app.sinks.parts import Source, Target
 from app.sinks.targets import opened_target
 from app.sinks.whole_file import whole_file
 from app.store.reader import Reader
-from app.store.views import ResultFilter, RunFilter, RunSnapshot, RunView
+from app.store.views import ResultFilter, RunFilter, RunView
 
 Tell = Callable[[int, int], None]
 """Hears how many runs and rows more are done."""
@@ -141,23 +141,22 @@ async def _write_file(
     file_format = location.file_format
     if file_format is None:
         raise SinkError(f"{location.shown} has no format")
-    runs: list[RunSnapshot] = []
+    parts = []
     for run_uid in run_uids:
         run = await source.reader.run(run_uid)
         if run is not None:
-            runs.append(await snapshot(source.reader, run))
-    # After the snapshots, so that all that they hold has a column.
-    fields = await source.reader.fields([run.run_uid for run in runs])
-    outcome = Outcome(runs=len(runs))
+            # Fields are read at once for all of them, and behind the last: what a run holds
+            # has its column.
+            parts.append(await source.part(run, with_fields=False))
+    fields = await source.reader.fields([part.run.run_uid for part in parts])
+    outcome = Outcome(runs=len(parts))
 
     def count(rows: int) -> None:
         outcome.rows += rows
         tell(0, rows)
 
     folder = location.path.parent if location.kind == "file" else None
-    content = results_as_file(
-        runs, fields, source, file_format, count, selection=selection, folder=folder
-    )
+    content = source.file(parts, fields, file_format, count, selection=selection, folder=folder)
     try:
         if location.kind == "output":
             async for piece in content:
@@ -169,5 +168,5 @@ async def _write_file(
                     await asyncio.to_thread(file.write, piece)
     except OSError as error:
         raise SinkError(f"{location.shown} cannot be written: {error}") from error
-    tell(len(runs), 0)
+    tell(len(parts), 0)
     return outcome

@@ -25,10 +25,12 @@ from tests.bench.notifying import notifying
 from tests.bench.postgres import copying, outage, postgres_acknowledging, postgres_sustained
 from tests.bench.reconciling import reconciling
 from tests.bench.servers import scratch
+from tests.bench.workbooks import workbooks
 
 MEASURES = {
     **SQLITE_MEASURES,
     "flatten": flattening,
+    "xlsx": workbooks,
     "distinct": distinct,
     "reconcile": reconciling,
     "notify": notifying,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from app.cli import export as command
 from app.sinks.location import read_location
@@ -59,6 +60,9 @@ def test_results_go_to_files_folders_tables_and_the_output(
     assert (said["runs"], said["rows_written"], said["notes"]) == (3, 6, [])
     rows = list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text("utf-8"))))
     assert [(row["n"], row["name"]) for row in rows][:3] == [("0", ""), ("0", "Zoë"), ("1", "")]
+    export(collector.env, "--to", f"{tmp_path}/a.xlsx")
+    with closing(load_workbook(tmp_path / "a.xlsx", read_only=True)) as book:
+        assert book.sheetnames == ["Results", "Failed inputs", "Run", "File"]
     told = export(collector.env, "--to", f"{tmp_path}/out/", "--format", "ndjson")
     assert told.stdout.startswith(f"6 rows of 3 runs written to {tmp_path}/out/")
     assert told.stderr == ""  # no bars, since it is no terminal

@@ -73,7 +73,7 @@ def part(
     ]
     nobody: Any = None
     source = Source(nobody, ())
-    return ListedPart(RunSnapshot(run, 1), version, fields_of(results), source, results)
+    return ListedPart(RunSnapshot(run, 1), version, fields_of(results), source, b"[]", results)
 
 
 def write(location: Location, *parts: Part) -> list[str]:

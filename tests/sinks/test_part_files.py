@@ -99,7 +99,7 @@ def test_what_breaks_off_leaves_what_was_there(place: Place) -> None:
     written(place, "csv", part({"a": 1}, run=RUN))
     before = kept(place, RUN)
     whole = part(*[{"a": "x" * 100_000}] * 100, run=RUN, version="v2")
-    broken = BrokenPart(whole.run, "v2", whole.fields, whole.source, whole.listed)
+    broken = BrokenPart(whole.run, "v2", whole.fields, whole.source, whole.facts, whole.listed)
     with pytest.raises(SinkError, match="broke off"):
         written(place, "csv", broken)
     assert kept(place, RUN) == before
