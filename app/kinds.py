@@ -46,16 +46,18 @@ WITHIN = "[]"
 NOT_RECORDED = Kinds(2047)
 """Of fields that were seen before kinds were recorded: it may be anything."""
 
-_EXACT_MAX = 2**53
+EXACT_MAX = 2**53
+"""Up to here a float holds any integer exactly."""
+
 _INTEGER_MAX = 2**63 - 1
-_TIME = re.compile(
+TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00:00)", re.ASCII
 )
 
 
 def is_time(text: str) -> bool:
     """Whether a text is a time of RFC 3339 that loses nothing as microseconds in UTC."""
-    if text[4:5] != "-" or not _TIME.fullmatch(text):  # the first alone refuses nearly all
+    if text[4:5] != "-" or not TIME.fullmatch(text):  # the first alone refuses nearly all
         return False
     try:
         datetime.fromisoformat(text)
@@ -75,7 +77,7 @@ def kind_of(value: Json) -> Kinds:
             return Kinds.TIME if is_time(value) else Kinds.TEXT
         case int():
             size = abs(value)
-            if size <= _EXACT_MAX:
+            if size <= EXACT_MAX:
                 return Kinds.SMALL_INTEGER
             return Kinds.INTEGER if size <= _INTEGER_MAX else Kinds.BIG_INTEGER
         case float():

@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.api.parameters import Parameters
-from app.api.problems import bad_parameter
+from app.api.problems import ProblemError, bad_parameter
 from app.export.column_types import Columns
 from app.export.compression import COMPRESSIONS, Compression, Packer
 from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter
 from app.export.formats import FORMATS, Writer
+from app.export.parquet_writer import ParquetWriter, is_installed
 from app.export.table import Shape
 from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 
@@ -80,11 +81,20 @@ class Download:
 
 
 def chosen_download(request: Request, parameters: Parameters) -> Download | None:
-    """The file that is asked for; None if a page is. Raises a 400 for what does not go together.
+    """The file that is asked for; None if a page is.
 
+    Raises a 400 for what does not go together, a 501 for what is not installed.
     `?format=` counts before the Accept header, of which only formats named outright count.
     """
     chosen = _chosen_format(request, parameters)
+    if chosen is ParquetWriter and not is_installed():
+        raise ProblemError(
+            501,
+            "Not installed",
+            "format: parquet needs pyarrow where the collector runs: pip install"
+            " 'edges-collector[parquet]', then start it again",
+            parameter="format",
+        )
     csv = _csv_options(parameters, is_csv=chosen is CsvWriter)
     name = parameters.choice("compression", tuple(COMPRESSIONS))
     if name is not None and (chosen is None or not chosen.is_compressible):

@@ -139,6 +139,7 @@ READ_PROBLEMS = problems(
     }
 )
 
+_FILE_PROBLEMS = problems({"501": "The format needs what is not installed; the answer says what."})
 
 EDGES_PROBLEMS = problems(
     {
@@ -199,7 +200,10 @@ def read(
         ok["content"] |= {
             compression.media_type: {"schema": _BINARY} for compression in COMPRESSIONS.values()
         }
-    return {**found, "responses": {"200": ok, **READ_PROBLEMS}}
+    return {
+        **found,
+        "responses": {"200": ok, **READ_PROBLEMS, **(_FILE_PROBLEMS if is_file else {})},
+    }
 
 
 def health(name: str, summary: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from app.canonical import Json, dumps
 from app.export.column_types import Columns
 from app.export.csv_writer import CsvWriter
+from app.export.parquet_writer import ParquetWriter
 from app.export.table import Shape
 from app.export.xlsx_writer import XlsxWriter
 
@@ -114,5 +115,6 @@ FORMATS: dict[str, type[Writer]] = {
     "ndjson": NdjsonWriter,
     "json": JsonWriter,
     "csv": CsvWriter,
+    "parquet": ParquetWriter,
     "xlsx": XlsxWriter,
 }

@@ -11,15 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from app.canonical import canonical, digest, dumps, parse
+from app.canonical import canonical, dumps, parse
 from app.export.layouts import result_record
-from app.export.records import Result, results_in
+from app.export.records import Result, page_id, results_in
+from app.export.unparsed import parts_of, result_texts
 from app.model import timestamp
 from app.record import callback_ref
 from app.store.views import CountedCallback
-
-_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -55,9 +53,11 @@ def _is_to_be_read(body: bytes) -> bool:
 def _cut_out(
     run_uid: str, callback: CountedCallback, result_keys: Sequence[str]
 ) -> Iterator[bytes]:
-    parts = _parts(callback.body)
-    page_id = digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
-    before = b'{"run_uid":%b,"result_id":"%b-' % (dumps(run_uid), page_id.encode())
+    parts = parts_of(callback.body)
+    before = b'{"run_uid":%b,"result_id":"%b-' % (
+        dumps(run_uid),
+        page_id(run_uid, callback).encode(),
+    )
     behind = b'","source":"callback","callback_ref_uid":%b,"batch_uid":%b,"input":%b,' % (
         dumps(callback_ref(callback.callback_key)),
         dumps(callback.batch_uid),
@@ -69,22 +69,9 @@ def _cut_out(
     join = b"".join
     return (
         join((before, b"%d" % place, behind, result, b"}"))
-        for place, result in enumerate(_results(parts, result_keys))
+        for place, result in enumerate(result_texts(parts, result_keys))
     )
 
 
 def _canonical(text: msgspec.Raw | None) -> bytes:
     return b"null" if text is None else canonical(parse(bytes(text)))
-
-
-def _results(parts: dict[str, msgspec.Raw], result_keys: Sequence[str]) -> list[msgspec.Raw]:
-    """As `app.model.results_of`."""
-    for key in result_keys:
-        found = parts.get(key)
-        if found is not None:
-            first = bytes(memoryview(found)[:1])
-            if first == b"[":
-                return _items(found)
-            if first == b"{":
-                return [found]
-    return []

@@ -47,11 +47,11 @@ def results_in(
     body = parse(callback.body)
     _, results = results_of(body, result_keys)
     given, custom_data = body.get("input"), body.get("custom_data")
-    page_id = digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
+    page = page_id(run_uid, callback)
     for place, data in enumerate(results):
         yield Result(
             run_uid=run_uid,
-            result_id=f"{page_id}-{place}",
+            result_id=f"{page}-{place}",
             place=place,
             source="callback",
             callback_key=callback.callback_key,
@@ -62,6 +62,11 @@ def results_in(
             received_ms=callback.received_ms,
             data=data,
         )
+
+
+def page_id(run_uid: str, callback: CountedCallback) -> str:
+    """What the ids of a callback's results begin with."""
+    return digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
 
 
 def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result]:
@@ -109,7 +114,6 @@ _TYPES: dict[str, Scalar] = {
     "_unwind_index": "integer",
     "result_count": "integer",
     "_result_count": "integer",
-    "error.status_code": "integer",
     "error.retryable": "boolean",
     "started_at": "time",
     "_started_at": "time",
@@ -144,6 +148,16 @@ _INPUT = Section("input", "input.{}".format)
 RESULT_SECTIONS = (_DATA, _CUSTOM_DATA, _INPUT)
 INPUT_SECTIONS = (_INPUT, _CUSTOM_DATA)
 """What of a row opens up into columns, in their order."""
+
+
+def result_field(column: str) -> tuple[str, str] | None:
+    """The section and the field that a column of results is of; None of our own columns."""
+    if column in RESULT_OWN_COLUMNS:
+        return None
+    for section in (_CUSTOM_DATA, _INPUT):
+        if column.startswith(f"{section.name}."):
+            return section.name, column.removeprefix(f"{section.name}.")
+    return "data", column[1:] if data_column(column[1:]) == column else column
 
 
 def result_own(result: Result) -> tuple[Json, ...]:

@@ -12,6 +12,7 @@ from app.export.column_types import Columns
 from app.export.compression import Packer
 from app.export.formats import LineWriter, Writer
 from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
+from app.export.parquet_writer import ParquetWriter
 from app.export.record_lines import callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
@@ -26,6 +27,7 @@ from app.export.records import (
 )
 from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
+from app.export.unparsed import UnparsedResults, left_unparsed
 from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
@@ -199,7 +201,7 @@ async def file_of(
     if further is not None:
         async for piece in further:
             yield packer.add(piece)
-    yield packer.end(writer.end())
+    yield packer.end(await asyncio.to_thread(writer.end))
 
 
 def results_file(
@@ -221,6 +223,9 @@ def results_file(
     if shape == "record" and isinstance(writer, LineWriter):
         lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
         return file_of(lines, writer.lines, writer, packer)
+    if shape == "flat" and isinstance(writer, ParquetWriter):
+        some = run_by_run(reader, runs, lambda run: _unparsed(reader, run, chosen, result_keys))
+        return file_of(some, writer.results, writer, packer)
     rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
     return file_of(rows, _results_written(writer, shape), writer, packer, further)
 
@@ -237,6 +242,16 @@ async def _lines(
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
     async for portion in _from_outputs(reader, run, chosen, START):
         yield await asyncio.to_thread(record_lines, portion)
+
+
+async def _unparsed(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[UnparsedResults | Result]]:
+    """What `results` gives, parsed only where it has to be."""
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(left_unparsed, run.run_uid, callbacks, result_keys)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield [*portion]
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from app.export.compression import COMPRESSIONS, Compression
 from app.export.formats import FORMATS, Writer
+from app.export.parquet_writer import ParquetWriter, is_installed
 
 Kind = Literal["output", "file", "folder", "objects", "postgresql", "sqlite", "duckdb"]
 
@@ -133,6 +134,11 @@ def read_format(name: str) -> FileFormat:
     writer = FORMATS.get(_ALIASES.get(plain, plain))
     if writer is None:
         raise LocationError(f"there is no format {plain!r}: it is one of {', '.join(FORMATS)}")
+    if writer is ParquetWriter and not is_installed():
+        raise LocationError(
+            "parquet needs the extra `parquet`: pip install 'edges-collector[parquet]'; or give"
+            " another format"
+        )
     if not packed:
         return FileFormat(writer)
     for compression in COMPRESSIONS.values():

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from app.canonical import canonical, digest
 from app.export.column_types import Columns
 from app.export.compression import Packer
+from app.export.parquet_writer import ParquetWriter
 from app.export.records import Result
 from app.export.result_set import ALL, ResultSet, Selection
 from app.export.sheets import FurtherSheets, run_facts
@@ -71,12 +72,23 @@ class Source:
             sheets = FurtherSheets(reader, writer, runs, [part.facts for part in parts])
             further = sheets.behind_results(self.chosen, of_inputs, shape)
         if selection == ALL and self.chosen == ResultFilter():  # quicker, and counts no rows
-            return results_file(
+            content = results_file(
                 reader, _told(runs, tell), self.chosen, self.result_keys, writer,
                 shape=shape, packer=packer, further=further,
             )  # fmt: skip
-        rows = _counted(whole.portions(reader), tell)
-        return file_of(rows, whole.written(writer, shape), writer, packer, further)
+        else:
+            rows = _counted(whole.portions(reader), tell)
+            content = file_of(rows, whole.written(writer, shape), writer, packer, further)
+        return _fitted(content) if isinstance(writer, ParquetWriter) else content
+
+
+async def _fitted(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A file with types. Raises SinkError where a value is not of its column's."""
+    try:
+        async for piece in content:
+            yield piece
+    except ValueError as error:  # MisfitError, of a module that needs pyarrow
+        raise SinkError(str(error)) from error
 
 
 def _fitting(file_format: FileFormat, columns: Columns) -> Columns:

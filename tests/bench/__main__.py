@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.bench.exporting import downloads
 from tests.bench.flattening import flattening
 from tests.bench.load import require_programs
 from tests.bench.measures import LONG, Bench, Figure
@@ -30,6 +31,7 @@ from tests.bench.workbooks import workbooks
 MEASURES = {
     **SQLITE_MEASURES,
     "flatten": flattening,
+    "downloads": downloads,
     "xlsx": workbooks,
     "distinct": distinct,
     "reconcile": reconciling,

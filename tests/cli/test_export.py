@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from openpyxl import load_workbook
 
@@ -63,11 +64,16 @@ def test_results_go_to_files_folders_tables_and_the_output(
     export(collector.env, "--to", f"{tmp_path}/a.xlsx")
     with closing(load_workbook(tmp_path / "a.xlsx", read_only=True)) as book:
         assert book.sheetnames == ["Results", "Failed inputs", "Run", "File"]
-    told = export(collector.env, "--to", f"{tmp_path}/out/", "--format", "ndjson")
+    told = export(collector.env, "--to", f"{tmp_path}/out/")
     assert told.stdout.startswith(f"6 rows of 3 runs written to {tmp_path}/out/")
     assert told.stderr == ""  # no bars, since it is no terminal
-    part = tmp_path / "out" / "run_uid=run%2F1" / "part.ndjson"
-    assert [json.loads(line)["data"]["n"] for line in part.read_text().splitlines()] == [1, 1]
+    with duckdb.connect() as reading:
+        parts = "read_parquet(?, union_by_name = true)"
+        found = reading.execute(
+            f"SELECT run_uid, n, name FROM {parts} ORDER BY 1, 2, 3 NULLS FIRST",
+            [f"{tmp_path}/out/**/*.parquet"],
+        ).fetchall()
+    assert found == [(f"run/{n}", n, name) for n in range(3) for name in (None, "Zoë")]
     piped = export(collector.env, "--to", "-", "--format", "csv")
     assert list(csv.DictReader(io.StringIO(piped.stdout))) == rows
     table = f"sqlite:///{tmp_path}/crm.db#people"

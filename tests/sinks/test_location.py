@@ -19,8 +19,6 @@ from app.sinks.location import LocationError, read_location
     ],
 )
 def test_a_place_for_files_says_their_format(text: str, kind: str, extension: str) -> None:
-    if extension == "parquet":
-        pytest.importorskip("app.export.parquet_writer")
     location = read_location(text)
     assert location.file_format is not None
     assert (location.kind, location.file_format.extension) == (kind, extension)
@@ -68,6 +66,8 @@ def test_passwords_are_not_shown() -> None:
         ("people", None, "does not say its format"),
         ("people.csv", "docx", "no format 'docx'"),
         ("people.csv.rar", None, "does not say its format"),
+        ("people.parquet.gz", None, "does not say its format"),
+        ("people/", "parquet.gz", "compressed by itself"),
         ("mysql://db#people", None, "mysql:// is no sink"),
         ("postgresql://db/crm", None, "name a table"),
         ("postgresql://db/crm#a.b.c", None, "no name of a table"),
