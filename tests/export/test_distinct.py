@@ -80,7 +80,7 @@ def by_hand(first: Any, later: Any) -> Any:
 
 
 @given(MANY, st.sampled_from(KEEPS), st.integers(1, 9), st.sampled_from([0, 1, 3, 86]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_is_kept_of_each_key(data: list[Any], keep: Keep, size: int, bits: int) -> None:
     before = canonical(data)
     with pytest.MonkeyPatch.context() as patch:

@@ -93,7 +93,7 @@ KEYS = [
     st.integers(1, 4),
     st.integers(1, 4),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_rows_are_what_looking_up_gives(
     inputs: set[bytes], results: list[bytes], portion: int, inputs_at_once: int
 ) -> None:

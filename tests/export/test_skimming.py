@@ -23,7 +23,7 @@ RESULTS = st.lists(DATA, max_size=4) | DATA
 
 
 @given(st.dictionaries(st.sampled_from(["run", *RESULT_KEYS]), RESULTS), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_keys_are_those_of_the_whole_body(body: dict[str, Any], is_ascii: bool) -> None:
     text = json.dumps(body, ensure_ascii=is_ascii).encode()
     key_of = auto_key(ACTION)

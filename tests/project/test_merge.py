@@ -97,7 +97,6 @@ def two_histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], Any, Any, int]
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(two_histories())
@@ -112,7 +111,6 @@ def test_any_order_with_duplicates_restarts_and_rebuilds_ends_the_same(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(two_histories())
