@@ -41,13 +41,16 @@ def export(
         ),
     ],
     run: Annotated[
-        tuple[str, ...], Parameter(help="Uid of a run; may be given several times.")
+        tuple[str, ...], Parameter(negative="", help="Uid of a run; may be given several times.")
     ] = (),
     action: Annotated[str | None, Parameter(help="Only runs of this action.")] = None,
     schedule: Annotated[str | None, Parameter(help="Only runs of this schedule (its uid).")] = None,
     custom_data: Annotated[
         tuple[str, ...],
-        Parameter(help="PATH=VALUE: only results whose custom_data has this there; repeatable."),
+        Parameter(
+            negative="",
+            help="PATH=VALUE: only results whose custom_data has this there; repeatable.",
+        ),
     ] = (),
     since: Annotated[
         str | None, Parameter(help="Only runs that received something since then (RFC 3339).")
@@ -61,9 +64,13 @@ def export(
     ] = None,
     fields: Annotated[
         tuple[str, ...],
-        Parameter(help="Of one file: only these columns, separated by commas, in this order."),
+        Parameter(
+            negative="", help="Of one file: only these columns, separated by commas, in this order."
+        ),
     ] = (),
-    omit: Annotated[tuple[str, ...], Parameter(help="Of one file: all columns but these.")] = (),
+    omit: Annotated[
+        tuple[str, ...], Parameter(negative="", help="Of one file: all columns but these.")
+    ] = (),
     distinct_on: Annotated[
         str | None,
         Parameter(help="Of one file: one row for each value of this column; auto knows which."),
@@ -248,7 +255,8 @@ def _say(
     if location.kind != "output":
         unchanged = f", {outcome.unchanged:,} were there already" if outcome.unchanged else ""
         sys.stdout.write(
-            f"{outcome.rows:,} rows of {outcome.written:,} runs written to {location.shown}"
-            f"{unchanged} ({seconds:.1f} s)\n"
+            f"{outcome.rows:,} rows of {outcome.written:,}"
+            f" {'run' if outcome.written == 1 else 'runs'} written to {location.shown}{unchanged}"
+            f" ({seconds:.1f} s)\n"
         )
     sys.stderr.writelines(f"note: {note}\n" for note in notes)

@@ -289,7 +289,10 @@ class PostgresTable:
         except OUTAGE as error:
             text = self._location.without_secrets(reason(error))
             if text.startswith("row is too big"):
-                text += ": a row of PostgreSQL holds some 400 values at least. Write fewer fields"
+                text += (
+                    ": a row of PostgreSQL has room for some 400 values of any kind; a table"
+                    " of DuckDB or SQLite has for more"
+                )
             raise SinkError(f"{self._location.shown}: {text}") from error
 
 
