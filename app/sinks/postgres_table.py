@@ -125,14 +125,8 @@ class PostgresTable:
 
         Columns that others added to the table keep what they hold.
         """
-        layout = self._layout
-        if layout is None:
-            raise SinkError("the table is not open")
-        rows = Rows(layout, DIALECT)
-        columns = layout.columns_there()
         run_uid = held(part.run.run_uid)
-        table, runs = quoted(*self._table), self._sql(RUNS_SUFFIX)
-        names = ", ".join(quoted(column.name or "") for column in columns)
+        table, runs = self._sql(), self._sql(RUNS_SUFFIX)
         with self._problems():
             connection = self._opened
             async with connection.transaction():
@@ -142,6 +136,11 @@ class PostgresTable:
                     " ON CONFLICT (run_uid) DO UPDATE SET version = excluded.version",
                     run_uid,
                 )
+                # From here on nobody alters a column; what others have altered is read.
+                await connection.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+                layout = await self._current_layout()
+                rows, columns = Rows(layout, DIALECT), layout.columns_there()
+                names = ", ".join(quoted(column.name or "") for column in columns)
                 await connection.execute(
                     f"CREATE TEMPORARY TABLE {_STAGED} ON COMMIT DROP AS"
                     f" SELECT {names} FROM {table} WITH NO DATA"
@@ -255,6 +254,15 @@ class PostgresTable:
             await self._there(),
             is_adopted=comment == "adopted",
         )
+
+    async def _current_layout(self) -> Layout:
+        """The one that is known, unless somebody else has changed it."""
+        count, kinds = await self._opened.fetchrow(
+            f"SELECT count(*), coalesce(sum(kinds), 0) FROM {self._sql(COLUMNS_SUFFIX)}"
+        )
+        if self._layout is None or self._layout.stamp != (count, kinds):
+            self._layout = await self._read_layout()
+        return self._layout
 
     async def _note(self, column: Column) -> None:
         await self._opened.execute(

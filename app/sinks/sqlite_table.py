@@ -116,8 +116,8 @@ class SqliteTable:
 
     async def write(self, part: Part) -> Written:
         """Rows are staged first, so that the file is locked only while they are merged."""
-        rows = Rows(self._layout, DIALECT)
-        columns = self._layout.columns_there()
+        layout = await self._run(self._current_layout)
+        rows, columns = Rows(layout, DIALECT), layout.columns_there()
         await self._run(self._stage, columns)
         marks = ", ".join("?" * len(columns))
         async for portion in part.portions():
@@ -142,6 +142,11 @@ class SqliteTable:
         others = [quoted(column.name or "") for column in columns if column.name not in KEY]
         changed = ", ".join(f"{name} = excluded.{name}" for name in others)
         with self._transaction():
+            known = self._layout
+            if self._current_layout() is not known:
+                raise SinkError(
+                    f"{self._location.shown}: somebody else changed its columns meanwhile: again"
+                )
             self._connection.execute(
                 f"DELETE FROM {table} WHERE {quoted(RUN_COLUMN)} = ? AND {result_id} NOT IN"
                 f" (SELECT {result_id} FROM {_STAGED})",
@@ -208,6 +213,15 @@ class SqliteTable:
             self._there(),
             is_adopted="is_adopted" in self._there(COLUMNS_SUFFIX),
         )
+
+    def _current_layout(self) -> Layout:
+        """The one that is known, unless somebody else has changed it."""
+        ((count, kinds),) = self._rows(
+            f"SELECT count(*), coalesce(sum(kinds), 0) FROM {self._sql(COLUMNS_SUFFIX)}"
+        )
+        if self._layout.stamp != (count, kinds):
+            self._layout = self._read_layout()
+        return self._layout
 
     def _note(self, column: Column) -> None:
         self._connection.execute(

@@ -163,6 +163,11 @@ class Layout:
             if column.name is not None and change.adds:
                 self._there[column.name] = self._dialect.types[column.type]
 
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Changes with every change that anybody makes: kinds only add up."""
+        return len(self.columns), sum(int(column.kinds) for column in self.columns.values())
+
     def columns_there(self) -> list[Column]:
         """Those that rows have a cell for, the key first; `_more` last if there is one."""
         own = [self.columns[name] for name in RESULT_OWN_COLUMNS]

@@ -1,5 +1,6 @@
 """Tables of each kind: what is written is what was in the data, once, however often it comes."""
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.sinks import duckdb_table, postgres_table, sqlite_table
 from app.sinks.location import Location, SinkError, read_location
+from app.sinks.targets import opened_target
 from tests.sinks.listed import TABLES, execute, held, location_of, part, write
 
 NASTY = {
@@ -118,6 +120,21 @@ def test_whole_numbers_become_real_only_where_that_is_exact(location: Location) 
     one, two = held(location)
     assert (one["n"], two["n"]) == (3.0, 1.5)
     assert (one["m"], two["m"]) == (str(2**60), "1.5")
+
+
+@pytest.mark.parametrize("location", ["postgresql", "sqlite"], indirect=True)
+def test_what_another_writer_has_widened_is_written_as_it_is_by_then(location: Location) -> None:
+    async def writing() -> None:
+        async with opened_target(location) as one, opened_target(location) as other:
+            first, wider = part({"n": 1}), part({"n": "x", "m": 1}, run="run-2")
+            await one.prepare(first.fields)
+            await other.prepare(wider.fields)
+            await one.write(first)
+            await other.write(wider)
+            await one.write(part({"n": 2}, {"n": 3}, version="v2"))
+
+    asyncio.run(writing())
+    assert [row["n"] for row in held(location)] == ["2", "3", "x"]
 
 
 def test_columns_of_others_keep_what_they_hold(location: Location) -> None:

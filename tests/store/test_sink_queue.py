@@ -127,6 +127,24 @@ def test_changes_are_not_lost_and_what_is_dropped_is_gone(
     runner.run(trying())
 
 
+def test_a_run_is_asked_for_anew_wherever_it_is(store: Store, runner: asyncio.Runner) -> None:
+    async def trying() -> None:
+        outbox = store.outbox
+        for sink_id in ("s", "t"):
+            await outbox.add_sink(sink(sink_id))
+            await outbox.ask_seen(sink(sink_id), ["a", "b"], 1, NOW_MS)
+        run = await claimed(store)
+        assert run is not None
+        await outbox.settle_run(run, "me", done())
+        assert await outbox.ask_anew(["a", "c"], NOW_MS + 9) == 2
+        for sink_id in ("s", "t"):
+            row = await store.reader.sink_run(sink_id, "a")
+            assert row is not None
+            assert (row.state, row.is_forced, row.asked) == ("pending", 1, 2)
+
+    runner.run(trying())
+
+
 def test_lists_go_on_behind_what_was_seen(store: Store, runner: asyncio.Runner) -> None:
     async def trying() -> None:
         await store.outbox.add_sink(sink())
