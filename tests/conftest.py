@@ -11,7 +11,7 @@ from tests.collector_process import CollectorProcess
 from tests.databases import KINDS, drop_what_is_kept, fresh_database
 
 # How long an example takes says more of what else the machine does; pytest-timeout bounds a test.
-hypothesis.settings.register_profile("without deadlines")
+hypothesis.settings.register_profile("without deadlines", deadline=None)
 hypothesis.settings.load_profile("without deadlines")
 
 

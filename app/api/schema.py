@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -138,7 +138,11 @@ class Run(BaseModel):
 
 
 class Result(BaseModel):
-    """A result with where it comes from."""
+    """A result with where it comes from; without what `fields` and `omit` leave out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["source", "callback_ref_uid", "batch_uid"]}
+    )
 
     run_uid: str
     result_id: str

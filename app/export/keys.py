@@ -9,12 +9,13 @@ message comes before a post, a post before a profile, and a profile before a com
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.canonical import Json, canonical, digest
 from app.export.records import Result
 from app.export.skimming import Skimmed
 
-KeyOf = Callable[[Result | Skimmed], bytes | None]
+KeyOf = Callable[[Any], bytes | None]
 """16 bytes that stand for what a result is about; None where nothing says so."""
 
 MESSAGE = ("linkedin_message_id", "message_id", "linkedin_thread_id")

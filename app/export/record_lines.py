@@ -8,10 +8,13 @@ it is done only where that does not depend on the order in which callbacks came
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
+from orjson import Fragment
 
-from app.canonical import canonical, dumps, parse
+from app.canonical import Json, canonical, dumps, parse
+from app.export.filling import filled_by
 from app.export.layouts import result_record
 from app.export.records import Result, page_id, results_in
 from app.export.unparsed import parts_of, result_texts
@@ -20,6 +23,26 @@ from app.record import callback_ref
 from app.store.views import CountedCallback
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(slots=True)
+class KeyedLine:
+    """A result as a line, and what is known of its data without reading the line."""
+
+    line: bytes
+    known: Json = None
+
+    @property
+    def data(self) -> Json:
+        """At least the fields that its key is made of."""
+        return parse(self.line)["data"] if self.known is None else self.known
+
+    def fill(self, more: Iterable[dict[str, Json]]) -> None:
+        """Fill its data with what they lack."""
+        record = parse(self.line)
+        data = filled_by(record["data"], more)
+        given = {name: Fragment(canonical(record[name])) for name in ("input", "custom_data")}
+        self.line = dumps({**record, **given, "data": Fragment(canonical(data))})
 
 
 def record_lines(results: Iterable[Result]) -> list[bytes]:

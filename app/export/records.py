@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.canonical import Json, canonical, digest, parse
+from app.canonical import Json, canonical, digest, dumps, parse
 from app.envelope import opened
 from app.export.column_types import Columns, Scalar
+from app.export.filling import filled_by
 from app.export.plans import Section
 from app.fields import flatten
 from app.model import results_of, timestamp
@@ -33,6 +34,15 @@ class Result:
     data: Json
     unwind_index: int | None = None
     """Where in a list its data were, if that list was unwound."""
+
+    @property
+    def text(self) -> bytes:
+        """Its data as JSON."""
+        return dumps(self.data)
+
+    def fill(self, more: Iterable[dict[str, Json]]) -> None:
+        """Fill its data with what they lack."""
+        self.data = filled_by(self.data, more)
 
     @property
     def position(self) -> ResultPosition:

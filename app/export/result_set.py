@@ -23,14 +23,14 @@ from app.export.chosen_fields import (
 )
 from app.export.column_types import Columns
 from app.export.compression import Packer
-from app.export.distinct import KEEPERS, Distinct, Keeper
-from app.export.formats import Writer
+from app.export.distinct import KEEPERS, Distinct, Keeper, Row
+from app.export.formats import LineWriter, Writer
 from app.export.joining import joined
 from app.export.keys import KeyOf, auto_key, key_by, key_fields
 from app.export.layouts import JOINED, RESULTS, UNWOUND, UNWOUND_JOINED, Joined, Layout
 from app.export.records import Result, typed
 from app.export.skimming import Skim, Skimmed
-from app.export.stream import file_of, results, results_file, run_by_run, skimmed
+from app.export.stream import file_of, keyed_lines, results, results_file, run_by_run, skimmed
 from app.export.table import Shape, TableWriter, row_lines
 from app.export.unwinding import unwound, unwound_fields
 from app.fields import parts
@@ -151,20 +151,52 @@ class ResultSet:
                 packer=packer,
                 further=further,
             )
+        if shape == "record" and isinstance(writer, LineWriter) and self._is_only_distinct:
+            lines = self._distinct(reader, self._kept_lines)
+            return file_of(lines, writer.lines, writer, packer, further)
         return file_of(self.portions(reader), self.written(writer, shape), writer, packer, further)
 
-    async def portions(self, reader: Reader) -> AsyncIterator[list[ResultRow]]:
+    @property
+    def _is_only_distinct(self) -> bool:
+        """Whether rows are results as they are, known by some of their data."""
+        return self._selection == Selection(distinct=self._selection.distinct) and all(
+            self._key_fields(run) is not None for run in self.runs
+        )
+
+    def portions(self, reader: Reader) -> AsyncIterator[list[ResultRow]]:
         """The rows in export order, in portions. Raises OrderChangedError, see `file`."""
+        return self._distinct(reader, self._rows)
+
+    async def _distinct(
+        self,
+        reader: Reader,
+        rows_of: Callable[[Reader, Keeper | None, RunSnapshot], AsyncIterator[list[Any]]],
+    ) -> AsyncIterator[list[Any]]:
         keeper = self._keeper()
         try:
             if keeper is not None and keeper.looks_ahead:
                 async for _ in run_by_run(reader, self.runs, partial(self._noted, reader, keeper)):
                     pass
-            async for portion in run_by_run(reader, self.runs, partial(self._rows, reader, keeper)):
+            async for portion in run_by_run(reader, self.runs, partial(rows_of, reader, keeper)):
                 yield portion
+            if keeper is not None:
+                keeper.finish()
         finally:
             if keeper is not None:
                 keeper.close()
+
+    async def _kept_lines(
+        self, reader: Reader, keeper: Keeper | None, run: RunSnapshot
+    ) -> AsyncIterator[list[bytes]]:
+        """The results of one run that are kept, as lines of JSON."""
+        fields = self._key_fields(run)
+        # Whoever has looked ahead needs hardly any key again.
+        needs_keys = fields is not None and keeper is not None and not keeper.looks_ahead
+        skim = Skim(self._result_keys, fields or ()) if needs_keys else None
+        lines = keyed_lines(reader, run, self._chosen, self._result_keys, skim)
+        if keeper is not None:
+            async for kept in _kept(lines, keeper, self._key_of(run)):
+                yield [one.line for one in kept]
 
     def _rows(
         self, reader: Reader, keeper: Keeper | None, run: RunSnapshot
@@ -201,7 +233,7 @@ class ResultSet:
         key_of, fields = self._key_of(run), self._key_fields(run)
         portions: AsyncIterator[Sequence[Result | Skimmed]] = self._results(reader, run)
         if fields is not None:
-            skim = Skim(self._result_keys, None if keeper.needs_data else fields)
+            skim = Skim(self._result_keys, fields, with_text=keeper.needs_text)
             portions = skimmed(reader, run, self._chosen, skim)
         async for portion in portions:
             await asyncio.to_thread(keeper.note, portion, key_of)
@@ -217,8 +249,8 @@ class ResultSet:
 
 
 async def _kept(
-    portions: AsyncIterator[list[Result]], keeper: Keeper, key_of: KeyOf
-) -> AsyncIterator[list[Result]]:
+    portions: AsyncIterator[list[Row]], keeper: Keeper, key_of: KeyOf
+) -> AsyncIterator[list[Row]]:
     async for portion in portions:
         if kept := await asyncio.to_thread(keeper.kept, portion, key_of):
             yield kept

@@ -8,53 +8,65 @@ from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 
-from app.canonical import Json, parse
+from app.canonical import Json, dumps, parse
 from app.model import results_of
 from app.store.views import CountedCallback
 
 
 class Skimmed(NamedTuple):
-    """A result of which only some fields were read, or its data alone."""
+    """A result of which only some fields were read."""
 
     data: Json
+    text: bytes
+    """All of its data, as JSON; empty if it was not asked for."""
 
 
 class Skim:
-    """Reads `fields` of the data of results; None: all of the data."""
+    """Reads `fields` of the data of results."""
 
-    def __init__(self, result_keys: Sequence[str], fields: Iterable[str] | None) -> None:
+    def __init__(
+        self, result_keys: Sequence[str], fields: Iterable[str], *, with_text: bool = False
+    ) -> None:
+        """With text, it has the text of all of the data too."""
+        self._with_text = with_text
         self._result_keys = result_keys
-        self._bodies: msgspec.json.Decoder[Any] | None = None
-        if fields is not None:
-            names = [f"key_{number}" for number in range(len(result_keys))]
-            body = msgspec.defstruct(
-                "Body",
-                [(name, msgspec.Raw, msgspec.Raw(b"")) for name in names],
-                rename=dict(zip(names, result_keys, strict=True)),
-            )
-            # The functional form, since names are not known before.
-            data: Any = TypedDict("Data", dict.fromkeys(fields, Any), total=False)  # type: ignore[misc]
-            self._bodies = msgspec.json.Decoder(body)
-            self._lists = msgspec.json.Decoder(list[data])
-            self._objects = msgspec.json.Decoder(data)
+        names = [f"key_{number}" for number in range(len(result_keys))]
+        body = msgspec.defstruct(
+            "Body",
+            [(name, msgspec.Raw, msgspec.Raw(b"")) for name in names],
+            rename=dict(zip(names, result_keys, strict=True)),
+        )
+        # The functional form, since names are not known before.
+        data: Any = TypedDict("Data", dict.fromkeys(fields, Any), total=False)  # type: ignore[misc]
+        self._bodies = msgspec.json.Decoder(body)
+        self._texts = msgspec.json.Decoder(list[msgspec.Raw])
+        self._lists = msgspec.json.Decoder(list[data])
+        self._objects = msgspec.json.Decoder(data)
 
     def results_in(self, callbacks: Iterable[CountedCallback]) -> list[Skimmed]:
         """The results of these callbacks, in order."""
-        return [Skimmed(data) for callback in callbacks for data in self.data_in(callback.body)]
+        return [skimmed for callback in callbacks for skimmed in self.skimmed(callback.body)]
 
-    def data_in(self, body: bytes) -> list[Json]:
-        """The data of the results in a body: at least the wanted fields, if they are objects."""
-        if self._bodies is not None:
-            try:
-                found = self._bodies.decode(body)
-                for raw in msgspec.structs.astuple(found):
-                    start = bytes(memoryview(raw)[:1])
-                    if start == b"[":
-                        return self._lists.decode(raw)
-                    if start == b"{":
-                        return [self._objects.decode(raw)]
-            except msgspec.MsgspecError:
-                pass  # a result that is no object, or what must be read exactly
-            else:
-                return []
-        return results_of(parse(body), self._result_keys)[1]
+    def skimmed(self, body: bytes) -> list[Skimmed]:
+        """The results in a body: at least the wanted fields of each, if it is an object."""
+        try:
+            return self._skimmed(body)
+        except msgspec.MsgspecError:  # a result that is no object, or what must be read exactly
+            return [
+                Skimmed(data, dumps(data)) for data in results_of(parse(body), self._result_keys)[1]
+            ]
+
+    def _skimmed(self, body: bytes) -> list[Skimmed]:
+        """As `app.model.results_of`."""
+        for raw in msgspec.structs.astuple(self._bodies.decode(body)):
+            start = bytes(memoryview(raw)[:1])
+            if start == b"{":
+                return [Skimmed(self._objects.decode(raw), bytes(raw))]
+            if start == b"[":
+                if not self._with_text:
+                    return [Skimmed(data, b"") for data in self._lists.decode(raw)]
+                return [
+                    Skimmed(self._objects.decode(text), bytes(text))
+                    for text in self._texts.decode(raw)
+                ]
+        return []

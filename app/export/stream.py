@@ -13,7 +13,7 @@ from app.export.compression import Packer
 from app.export.formats import LineWriter, Writer
 from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
 from app.export.parquet_writer import ParquetWriter
-from app.export.record_lines import callback_lines, record_lines
+from app.export.record_lines import KeyedLine, callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
@@ -242,6 +242,40 @@ async def _lines(
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
     async for portion in _from_outputs(reader, run, chosen, START):
         yield await asyncio.to_thread(record_lines, portion)
+
+
+async def keyed_lines(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    result_keys: Sequence[str],
+    skim: Skim | None,
+) -> AsyncIterator[list[KeyedLine]]:
+    """What `results` gives, as lines of JSON, each with what is to be skimmed, if anything."""
+    if run.is_respelled:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield await asyncio.to_thread(_keyed, portion)
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(_keyed_cut, run.run_uid, callbacks, result_keys, skim)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield await asyncio.to_thread(_keyed, portion)
+
+
+def _keyed(results: Sequence[Result]) -> list[KeyedLine]:
+    return list(map(KeyedLine, record_lines(results), [result.data for result in results]))
+
+
+def _keyed_cut(
+    run_uid: str,
+    callbacks: Sequence[CountedCallback],
+    result_keys: Sequence[str],
+    skim: Skim | None,
+) -> list[KeyedLine]:
+    lines = callback_lines(run_uid, callbacks, result_keys)
+    if skim is None:
+        return list(map(KeyedLine, lines))
+    return list(map(KeyedLine, lines, [skimmed.data for skimmed in skim.results_in(callbacks)]))
 
 
 async def _unparsed(

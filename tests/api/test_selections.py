@@ -108,6 +108,13 @@ def test_one_row_for_each_person_over_runs(
         assert row["experiences"] == [{"title": "CEO"}, {"title": "CTO"}]
     else:
         assert row["full_name"] == kept["data"]["full_name"]
+    # Lines that are cut out of bodies are the same results.
+    nested = lines(shared_collector, f"{both(runs)}&format=ndjson&distinct_on=auto&keep={keep}")
+    by_id = {one["result_id"]: one for one in rows}
+    assert [one["result_id"] for one in nested] == [one["_result_id"] for one in found]
+    for one, flat in zip(nested, found, strict=True):
+        assert one["data"].items() <= flat.items()
+        assert one | {"data": None} == by_id[one["result_id"]] | {"data": None}
 
 
 def test_distinct_by_a_column(shared_collector: CollectorProcess, runs: tuple[str, str]) -> None:

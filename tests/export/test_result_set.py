@@ -11,6 +11,7 @@ import pytest
 from app.export import result_set
 from app.export.distinct import KEEPS, Distinct, Keep
 from app.export.formats import JsonWriter
+from app.export.record_lines import KeyedLine, record_lines
 from app.export.records import Result
 from app.export.result_set import ResultSet, Selection
 from app.export.stream import OrderChangedError
@@ -41,7 +42,12 @@ def pieces(
         for one in rows:
             yield [one]
 
+    async def keyed(*_: Any) -> AsyncIterator[list[KeyedLine]]:
+        for one in rows:
+            yield [KeyedLine(*record_lines([one]))]
+
     monkeypatch.setattr(result_set, "results", portions)
+    monkeypatch.setattr(result_set, "keyed_lines", keyed)
     monkeypatch.setattr(result_set, "skimmed", portions)
     runs = [RunSnapshot("run-1", 9)]
     wanted = ResultSet(runs, ResultFilter(), fields_of(rows), (), selection, folder=folder)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from app.canonical import parse
 from app.export.keys import auto_key, key_fields
-from app.export.skimming import Skim, Skimmed
+from app.export.skimming import Skim
 from app.model import results_of
-from tests.export.test_csv_writer import VALUE
+from tests.export.test_csv_writer import VALUE, result
 
 RESULT_KEYS = ("results", "out put")
 ACTION = "linkedin-extract-people"
@@ -27,10 +27,12 @@ RESULTS = st.lists(DATA, max_size=4) | DATA
 def test_keys_are_those_of_the_whole_body(body: dict[str, Any], is_ascii: bool) -> None:
     text = json.dumps(body, ensure_ascii=is_ascii).encode()
     key_of = auto_key(ACTION)
-    whole = [key_of(Skimmed(data)) for data in results_of(parse(text), RESULT_KEYS)[1]]
-    for fields in (key_fields(ACTION), None):
-        found = Skim(RESULT_KEYS, fields).data_in(text)
-        assert [key_of(Skimmed(data)) for data in found] == whole
+    whole = [key_of(result(data)) for data in results_of(parse(text), RESULT_KEYS)[1]]
+    found = Skim(RESULT_KEYS, key_fields(ACTION)).skimmed(text)
+    assert [key_of(one) for one in found] == whole
+    found = Skim(RESULT_KEYS, key_fields(ACTION), with_text=True).skimmed(text)
+    assert [key_of(one) for one in found] == whole
+    assert [parse(one.text) for one in found] == results_of(parse(text), RESULT_KEYS)[1]
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,15 @@ def test_keys_are_those_of_the_whole_body(body: dict[str, Any], is_ascii: bool) 
 def test_what_only_an_exact_reading_understands(results: str) -> None:
     text = b'{"results": ' + results.encode() + b"}"
     key_of = auto_key(ACTION)
-    whole = [key_of(Skimmed(data)) for data in results_of(parse(text), RESULT_KEYS)[1]]
-    found = Skim(RESULT_KEYS, key_fields(ACTION)).data_in(text)
-    assert [key_of(Skimmed(data)) for data in found] == whole
+    whole = [key_of(result(data)) for data in results_of(parse(text), RESULT_KEYS)[1]]
+    found = Skim(RESULT_KEYS, key_fields(ACTION)).skimmed(text)
+    assert [key_of(one) for one in found] == whole
+    found = Skim(RESULT_KEYS, key_fields(ACTION), with_text=True).skimmed(text)
+    assert [key_of(one) for one in found] == whole
+    assert [parse(one.text) for one in found] == results_of(parse(text), RESULT_KEYS)[1]
 
 
 def test_other_fields_are_not_read() -> None:
     text = b'{"results": [{"linkedin_profile_id": 5, "full_name": "Zo", "more": [1, {"a": 2}]}]}'
-    assert Skim(RESULT_KEYS, ["linkedin_profile_id"]).data_in(text) == [{"linkedin_profile_id": 5}]
+    (one,) = Skim(RESULT_KEYS, ["linkedin_profile_id"]).skimmed(text)
+    assert one.data == {"linkedin_profile_id": 5}
