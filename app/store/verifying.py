@@ -37,6 +37,7 @@ class Verdict:
     events: int = 0
     deliveries: int = 0
     pending_deliveries: int = 0
+    sinks: int = 0
     differences: list[str] = field(default_factory=list)
     """A sentence each, the first `DIFFERENCES_MAX`."""
     differences_left_out: int = 0
@@ -120,7 +121,7 @@ def _compare_outboxes(verdict: Verdict, source: "SqliteSource", target: "Postgre
         verdict.differs(f"{table.name}: number", theirs[0], ours[0])
         verdict.differs(f"{table.name}: digest of all", theirs[1], ours[1])
         counts.append(theirs[0])
-    verdict.endpoints, verdict.events, verdict.deliveries, *_ = counts
+    verdict.endpoints, verdict.events, verdict.deliveries, _, verdict.sinks, _ = counts
     verdict.pending_deliveries = source.outbox.pending()
     kept = source.outbox.kept()
     verdict.differs("number of the next event", kept.next_event_no, target.outbox.next_event_no())

@@ -16,7 +16,7 @@ from app.canonical import Json, canonical
 from app.export.compression import Packer
 from app.export.records import Result
 from app.export.result_set import ResultSet
-from app.export.stream import file_of, result_columns
+from app.export.stream import OrderChangedError, file_of, result_columns
 from app.sinks.location import FileFormat, Location, read_location
 from app.sinks.parts import Part, Source
 from app.sinks.targets import opened_target
@@ -44,6 +44,19 @@ class ListedPart(Part):
         write = whole.written(writer, file_format.writer.shape)
         tell(len(self.listed))
         return file_of(self.portions(), write, writer, Packer(file_format.compression))
+
+
+class BrokenPart(ListedPart):
+    """One that breaks off behind its last result."""
+
+    async def portions(self) -> AsyncIterator[list[Result]]:
+        for result in self.listed:
+            yield [result]
+        raise OrderChangedError(self.run.run_uid)
+
+    @classmethod
+    def of(cls, whole: ListedPart) -> "BrokenPart":
+        return cls(whole.run, whole.version, whole.fields, whole.source, whole.facts, whole.listed)
 
 
 def part(

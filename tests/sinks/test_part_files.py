@@ -12,13 +12,14 @@ from urllib.parse import unquote
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
+from app.export.stream import OrderChangedError
 from app.sinks.folder import Folder
 from app.sinks.location import SinkError, read_format, read_location
 from app.sinks.objects import Objects
 from app.sinks.part_files import PartFiles, Place, partition
 from app.sinks.parts import Part
 from app.sinks.targets import target_of
-from tests.sinks.listed import ListedPart, part
+from tests.sinks.listed import BrokenPart, part
 
 RUN = "run/1 ü=%"
 
@@ -88,20 +89,12 @@ def test_another_format_takes_the_place_of_the_one_before(place: Place) -> None:
     assert json.loads(files["part.ndjson"])["data"] == {"a": 1}
 
 
-class BrokenPart(ListedPart):
-    async def portions(self) -> AsyncIterator[list[Any]]:
-        for result in self.listed:
-            yield [result]
-        raise SinkError("the source broke off")
-
-
 def test_what_breaks_off_leaves_what_was_there(place: Place) -> None:
     written(place, "csv", part({"a": 1}, run=RUN))
     before = kept(place, RUN)
     whole = part(*[{"a": "x" * 100_000}] * 100, run=RUN, version="v2")
-    broken = BrokenPart(whole.run, "v2", whole.fields, whole.source, whole.facts, whole.listed)
-    with pytest.raises(SinkError, match="broke off"):
-        written(place, "csv", broken)
+    with pytest.raises(OrderChangedError):
+        written(place, "csv", BrokenPart.of(whole))
     assert kept(place, RUN) == before
     assert written(place, "csv", whole) == [False]
     assert len(kept(place, RUN)["part.csv"]) > 10_000_000

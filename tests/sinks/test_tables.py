@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.export.stream import OrderChangedError
 from app.sinks import duckdb_table, postgres_table, sqlite_table
 from app.sinks.location import Location, SinkError, read_location
 from app.sinks.targets import opened_target
-from tests.sinks.listed import TABLES, execute, held, location_of, part, write
+from tests.sinks.listed import TABLES, BrokenPart, execute, held, location_of, part, write
 
 NASTY = {
     "text": 'a "quote", a\nline, ünïcode 🎉, \'; DROP TABLE people; --',
@@ -135,6 +136,24 @@ def test_what_another_writer_has_widened_is_written_as_it_is_by_then(location: L
 
     asyncio.run(writing())
     assert [row["n"] for row in held(location)] == ["2", "3", "x"]
+
+
+def test_what_breaks_off_leaves_what_was_there_and_can_be_tried_again(location: Location) -> None:
+    write(location, part({"a": 1}))
+    before = held(location)
+    whole = part(*[{"a": n} for n in range(50)], version="v2")
+
+    async def writing() -> None:
+        async with opened_target(location) as target:
+            with pytest.raises(OrderChangedError):
+                await target.write(BrokenPart.of(whole))
+            assert await target.version("run-1") == "v1"
+            if location.kind != "duckdb":  # which nobody else opens meanwhile
+                assert await asyncio.to_thread(held, location) == before
+            await target.write(whole)
+
+    asyncio.run(writing())
+    assert sorted(row["a"] for row in held(location)) == list(range(50))
 
 
 def test_columns_of_others_keep_what_they_hold(location: Location) -> None:

@@ -303,6 +303,7 @@ def test_a_target_that_was_told_of_schedules_since_is_refused(
         "INSERT INTO events VALUES (99, 'x', 'x', '', NULL, 1, NULL, NULL, '')": "events instead",
         "DELETE FROM deliveries WHERE event_no = 1": "deliveries instead",
         "INSERT INTO attempts VALUES ('', 'x', 1, 2, 3, 200, NULL, '')": "attempts to deliver inst",
+        "INSERT INTO sinks VALUES ('x', 'active', '{}', '', 1, 0, NULL, 1, 1)": "2 sinks instead",
     }.items(),
 )
 def test_a_target_that_has_told_since_is_refused(
