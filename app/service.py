@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from time import time_ns
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ from starlette.types import Receive, Scope, Send
 
 from app import __version__, observe
 from app.api.application import create_api
+from app.api.exports import opened
 from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
 from app.export.inline import few_results
+from app.export.jobs import Exporter, ExportFolder
 from app.generated_secrets import (
     ADMIN_KEY_FILE,
     INGEST_TOKEN_FILE,
@@ -36,6 +39,7 @@ from app.notify.perpetual import in_background
 from app.notify.sealing import Seal
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
+from app.reconcile.courtesy import Courtesy
 from app.reconcile.opened import opened_reconciliation
 from app.record import Record
 from app.settings import Settings
@@ -98,8 +102,17 @@ class Collector:
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
+        self._export_folder = ExportFolder(settings.export_path)
+        api = create_api(self._resources(), admin_key=self.admin_key.value, links=links)
+        self._exporter = Exporter(
+            self._store.exports,
+            self._export_folder,
+            partial(opened, api),
+            kept_s=settings.export_retention_hours * 3_600,
+            give_way=Courtesy(lambda: self._received).give_way,
+        )
         self.endpoint = CallbackEndpoint(
-            create_api(self._resources(), admin_key=self.admin_key.value, links=links),
+            api,
             commits=self._commits,
             quarantine=self._quarantine,
             token=self.ingest_token.value,
@@ -131,6 +144,8 @@ class Collector:
             live=lambda: self._notifying.live,
             addressed=self._notifying.addressing.addressed,
             wake_deliveries=self._wake_deliveries,
+            export_folder=self._export_folder,
+            wake_exports=self._wake_exports,
             sink_dir=self.settings.sink_dir,
             wake_sinks=self._sinks.wake,
         )
@@ -151,6 +166,9 @@ class Collector:
 
     def _wake_deliveries(self) -> None:
         self._notifying.wake_deliveries()
+
+    def _wake_exports(self) -> None:
+        self._exporter.wake()
 
     def end_streams(self) -> None:
         """End what clients follow live: it would keep the server from ending."""
@@ -188,6 +206,9 @@ class Collector:
                 )
             )
             await stack.enter_async_context(in_background("backpressure", self._balance))
+            if is_working:
+                await stack.enter_async_context(in_background("exports", self._exporter.run))
+            await stack.enter_async_context(in_background("old exports", self._exporter.sweep))
             if self._edges is not None and is_working:
                 self._edges.reconciler.start()
                 await stack.enter_async_context(in_background("schedules", self._edges.poller.run))

@@ -10,6 +10,7 @@ from app.api import (
     documentation,
     endpoints,
     events,
+    exports,
     health,
     inputs,
     quarantine,
@@ -31,6 +32,7 @@ _RUN = "/api/v1/runs/{run_uid}"
 _SCHEDULE = "/api/v1/schedules/{scheduled_run_uid}"
 _ENDPOINT = "/api/v1/endpoints/{endpoint_id}"
 _DELIVERY = "/api/v1/deliveries/{delivery_id}"
+_EXPORT = "/api/v1/exports/{export_id}"
 _SINK = "/api/v1/sinks/{sink_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
@@ -55,6 +57,11 @@ ROUTES = [
     Route(f"{_RUN}/callbacks/{{callback_ref_uid:path}}/raw", callbacks.raw_callback),
     Route("/api/v1/results", results.merged_results),
     Route("/api/v1/results/schema", result_schema.merged_schema),
+    Route("/api/v1/exports", exports.list_exports),
+    Route("/api/v1/exports", exports.create_export, methods=["POST"]),
+    Route(_EXPORT, exports.get_export),
+    Route(_EXPORT, exports.delete_export, methods=["DELETE"]),
+    Route(f"{_EXPORT}/file", exports.get_export_file),
     Route("/api/v1/schedules", schedules.list_schedules),
     Route(_SCHEDULE, schedules.get_schedule),
     Route(f"{_SCHEDULE}/{{action}}", schedules.act_on_schedule, methods=["POST"]),

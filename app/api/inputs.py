@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import downloads
-from app.api.downloads import SHAPES, chosen_download
+from app.api.downloads import SHAPES, Facts, chosen_download
 from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
@@ -46,7 +46,9 @@ async def run_inputs(request: Request) -> Response:
             packer=asked.packer(),
             further=further,
         )
-        return asked.answer(content, "inputs", run.action_name, run.run_uid)
+        return asked.answer(
+            content, "inputs", run.action_name, run.run_uid, facts=Facts.of({run.completeness: 1})
+        )
     limit = parameters.limit()
     given = parameters.text("cursor")
     order_no, after = cursor.decode("inputs", given, (int, bytes)) if given else (0, b"")

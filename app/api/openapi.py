@@ -9,6 +9,7 @@ from app import __version__
 from app.api import (
     callbacks,
     event_paths,
+    export_paths,
     inputs,
     quarantine,
     reconciling,
@@ -49,6 +50,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.Problem,
     schema.Readiness,
     *event_paths.MODELS,
+    *export_paths.MODELS,
     *sink_paths.MODELS,
 )
 
@@ -240,6 +242,7 @@ def _paths() -> dict[str, Any]:
             }
         },
         **event_paths.paths(),
+        **export_paths.paths(),
         **sink_paths.paths(),
         "/healthz": health("healthz", "Alive"),
         "/readyz": {

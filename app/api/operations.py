@@ -100,6 +100,38 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Go on although results are missing, which may be lost for good.",
     },
 }
+FILE_PARAMETERS: dict[str, dict[str, Any]] = {
+    "after": {
+        "description": (
+            "Of downloads: only what is new since the one that gave this `X-Next-Cursor`, in the"
+            " order of arrival; `start` for the first one. Each result comes once. What came and"
+            " counts no more is not taken back."
+        ),
+    },
+    "trailer": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": (
+            'Of NDJSON: end with a line `{"_trailer": {"rows", "next_cursor",'
+            ' "completeness", "runs_open"}}`, without which the file is not whole.'
+        ),
+    },
+}
+"""What files take that other lists do not, or mean otherwise."""
+
+FILE_HEADERS = {
+    "X-Completeness": {
+        "description": "Of downloads: the least of the runs in it, when it was begun.",
+        "schema": {"type": "string", "enum": ["open", "unverified", "incomplete", "complete"]},
+    },
+    "X-Runs-Open": {
+        "description": "Of downloads: how many runs in it were open then.",
+        "schema": {"type": "integer"},
+    },
+    "X-Next-Cursor": {
+        "description": "Of deltas: `after` of the next one.",
+        "schema": {"type": "string"},
+    },
+}
 _BINARY = {"type": "string", "format": "binary"}
 CUSTOM_DATA = {
     "name": "custom_data",
@@ -179,10 +211,11 @@ def read(
 ) -> dict[str, Any]:
     """An operation that reads; `query` names its parameters, `model` what it answers."""
     found = operation(name, summary, path)
+    known = PARAMETERS | (FILE_PARAMETERS if is_file else {})
     for parameter in query:
         found["parameters"].append(
             {"name": parameter, "in": "query", "schema": {"type": "string"}}
-            | PARAMETERS.get(parameter, {})
+            | known.get(parameter, {})
         )
     ok: dict[str, Any] = {"description": "The body."}
     if model is not None:
@@ -190,6 +223,7 @@ def read(
     if is_file or by_custom_data:
         found["parameters"].append(CUSTOM_DATA)
     if is_file:
+        ok["headers"] = FILE_HEADERS
         ok["content"] |= {
             writer.media_type.partition(";")[0]: {
                 "schema": {"type": "string"} if writer.is_compressible else _BINARY

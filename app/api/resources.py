@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from app.api.problems import not_found
+from app.export.jobs import ExportFolder
 from app.model import Arrival, Outcome
 from app.notify.live import LiveEvents
 from app.notify.sealing import Seal
@@ -54,6 +55,9 @@ class Resources:
     """Which endpoints want which events."""
     wake_deliveries: Callable[[], None]
     """Say that endpoints changed, or that something is to be delivered."""
+    export_folder: ExportFolder
+    wake_exports: Callable[[], None]
+    """Say that a file was asked for."""
 
     sink_dir: Path | None
     """Below it sinks may write files."""

@@ -1,6 +1,6 @@
 """`…/results`: pages and downloads, of one run or merged over many."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import downloads, selections
-from app.api.downloads import SHAPES, chosen_download
+from app.api.deltas import Chosen, all_of, new_of_run, new_of_runs
+from app.api.downloads import SHAPES, Facts, chosen_download
 from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.problems import bad_parameter
@@ -17,8 +18,8 @@ from app.api.selections import chosen_selection, refused
 from app.export.chosen_fields import SelectionError
 from app.export.layouts import flat_result, result_record
 from app.export.result_set import ALL, ResultSet, Selection
-from app.export.sheets import FurtherSheets, run_facts
-from app.export.stream import OrderChangedError, input_columns, results, snapshot
+from app.export.sheets import FurtherSheets
+from app.export.stream import OrderChangedError, Written, input_columns, results, snapshot
 from app.export.table import SheetWriter
 from app.record import Record, input_key_of
 from app.store import cursor
@@ -40,6 +41,7 @@ RUN_PARAMETERS = (
     "cursor",
     *selections.PARAMETERS,
     *downloads.PARAMETERS,
+    *downloads.DELTA_PARAMETERS,
     "expires",
     "signature",
 )
@@ -53,6 +55,7 @@ MERGED_PARAMETERS = (
     "cursor",
     *selections.PARAMETERS,
     *downloads.PARAMETERS,
+    *downloads.DELTA_PARAMETERS,
 )
 _RUNS_AT_ONCE = 100
 
@@ -72,8 +75,14 @@ async def run_results(request: Request) -> Response:
         if input_key is None:
             raise bad_parameter("input_uid", "no input has such a uid; …/inputs lists them")
     chosen = ResultFilter(input_key=input_key, custom=parameters.custom)
+    names = (run.action_name, run.run_uid)
+
+    async def new(after: str) -> Chosen:
+        filters = [run.run_uid, uid, sorted(parameters.custom)]
+        return new_of_run(resources_of(request).store, run, after, filters)
+
     runs = RunFilter(run_uids=(run.run_uid,))
-    return await _answer(request, parameters, runs, chosen, (run.action_name, run.run_uid))
+    return await _answer(request, parameters, runs, chosen, names=names, new=new)
 
 
 async def merged_results(request: Request) -> Response:
@@ -95,8 +104,21 @@ async def merged_results(request: Request) -> Response:
         scheduled_run_uid=parameters.text("scheduled_run_uid"),
         custom=parameters.custom,
     )
-    today = datetime.now(UTC).date().isoformat()
-    return await _answer(request, parameters, runs, chosen, ("merged", today))
+    names = ("merged", datetime.now(UTC).date().isoformat())
+
+    async def new(after: str) -> Chosen:
+        if chosen.is_by_time:
+            name = "received_after" if "received_after" in parameters else "received_before"
+            raise bad_parameter(name, "goes with no `after`, which knows better")
+        filters = [
+            sorted(runs.run_uids),
+            runs.action_name,
+            runs.scheduled_run_uid,
+            sorted(runs.custom),
+        ]
+        return await new_of_runs(resources_of(request).store, runs, after, filters)
+
+    return await _answer(request, parameters, runs, chosen, names=names, new=new)
 
 
 async def _answer(
@@ -104,31 +126,48 @@ async def _answer(
     parameters: Parameters,
     runs: RunFilter,
     chosen: ResultFilter,
+    *,
     names: tuple[str | None, ...],
+    new: Callable[[str], Awaitable[Chosen]],
 ) -> Response:
-    """A page, or a file that is named after `names`."""
+    """A page, or a file that is named after `names`; `new` finds what came after a cursor."""
     resources = resources_of(request)
+    reader = resources.reader
     asked = chosen_download(request, parameters)
     selection = chosen_selection(parameters, is_file=asked is not None)
+    after = parameters.text("after")
     if asked is None:
+        if after is not None:
+            raise bad_parameter("after", "is for downloads; ask for a format, such as ndjson")
         return await _page(request, parameters, runs, chosen, selection)
     # Before the columns: what comes in later, with fields of its own, is left out.
-    snapshots, facts = [], []
-    async for run in runs_in_export_order(resources, runs):
-        snapshots.append(await snapshot(resources.reader, run))
-        facts.append(run_facts(run))
-    wanted = await _result_set(resources, snapshots, chosen, selection)
-    writer = asked.writer(wanted.columns(asked.shape))
+    if after is None:
+        found = await all_of(reader, runs_in_export_order(resources, runs))
+    else:
+        if selection.with_inputs:
+            raise bad_parameter("join", "goes with no `after`: inputs would come with each load")
+        found = await new(after)
+    wanted = await _result_set(resources, found.snapshots, chosen, selection)
+    is_whole = after is None and chosen == ResultFilter() and selection == ALL
+    rows = found.results if is_whole else None
+    facts = Facts.of(found.states, rows=rows, next_cursor=found.next_cursor)
+    written = Written()
+    writer = asked.writer(wanted.columns(asked.shape), trailer=lambda: facts.trailer(written))
     further = None
     if isinstance(writer, SheetWriter):
-        fields = await resources.reader.fields([run.run_uid for run in snapshots])
+        fields = await reader.fields([run.run_uid for run in found.snapshots])
         of_inputs = asked.fitting(input_columns(fields, asked.shape))
-        sheets = FurtherSheets(resources.reader, writer, snapshots, facts)
+        sheets = FurtherSheets(reader, writer, found.snapshots, found.facts)
         further = sheets.behind_results(chosen, of_inputs, asked.shape)
     content = wanted.file(
-        resources.reader, writer, shape=asked.shape, packer=asked.packer(), further=further
+        reader,
+        writer,
+        shape=asked.shape,
+        packer=asked.packer(),
+        further=further,
+        written=written,
     )
-    return asked.answer(content, "results", *names)
+    return asked.answer(content, "results", *names, facts=facts, written=written)
 
 
 async def _result_set(

@@ -30,7 +30,15 @@ from app.export.keys import KeyOf, auto_key, key_by, key_fields
 from app.export.layouts import JOINED, RESULTS, UNWOUND, UNWOUND_JOINED, Joined, Layout
 from app.export.records import Result, typed
 from app.export.skimming import Skim, Skimmed
-from app.export.stream import file_of, keyed_lines, results, results_file, run_by_run, skimmed
+from app.export.stream import (
+    Written,
+    file_of,
+    keyed_lines,
+    results,
+    results_file,
+    run_by_run,
+    skimmed,
+)
 from app.export.table import Shape, TableWriter, row_lines
 from app.export.unwinding import unwound, unwound_fields
 from app.fields import parts
@@ -135,10 +143,12 @@ class ResultSet:
         shape: Shape,
         packer: Packer | None = None,
         further: AsyncIterator[bytes] | None = None,
+        written: Written | None = None,
     ) -> AsyncIterator[bytes]:
         """All of it as a file, and what is `further` in it; `writer` has the columns of this shape.
 
-        Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
+        `written` counts the rows. Raises OrderChangedError, so that the file breaks off, if
+        inputs got their order meanwhile.
         """
         if self._selection == ALL:
             return results_file(
@@ -150,17 +160,21 @@ class ResultSet:
                 shape=shape,
                 packer=packer,
                 further=further,
+                written=written,
             )
         if shape == "record" and isinstance(writer, LineWriter) and self._is_only_distinct:
             lines = self._distinct(reader, self._kept_lines)
-            return file_of(lines, writer.lines, writer, packer, further)
-        return file_of(self.portions(reader), self.written(writer, shape), writer, packer, further)
+            return file_of(lines, writer.lines, writer, packer, further=further, written=written)
+        write = self.written(writer, shape)
+        return file_of(
+            self.portions(reader), write, writer, packer, further=further, written=written
+        )
 
     @property
     def _is_only_distinct(self) -> bool:
         """Whether rows are results as they are, known by some of their data."""
         return self._selection == Selection(distinct=self._selection.distinct) and all(
-            self._key_fields(run) is not None for run in self.runs
+            self._key_fields(run) is not None and run.since is None for run in self.runs
         )
 
     def portions(self, reader: Reader) -> AsyncIterator[list[ResultRow]]:
@@ -232,7 +246,7 @@ class ResultSet:
     ) -> AsyncIterator[list[None]]:
         key_of, fields = self._key_of(run), self._key_fields(run)
         portions: AsyncIterator[Sequence[Result | Skimmed]] = self._results(reader, run)
-        if fields is not None:
+        if fields is not None and run.since is None:
             skim = Skim(self._result_keys, fields, with_text=keeper.needs_text)
             portions = skimmed(reader, run, self._chosen, skim)
         async for portion in portions:

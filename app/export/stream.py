@@ -6,10 +6,12 @@ the event loop goes on acknowledging callbacks meanwhile.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from app.export.column_types import Columns
 from app.export.compression import Packer
+from app.export.delta import Delta, Fresh
 from app.export.formats import LineWriter, Writer
 from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
 from app.export.parquet_writer import ParquetWriter
@@ -56,6 +58,13 @@ _SNAPSHOT_TRIES = 20
 Row = TypeVar("Row")
 
 
+@dataclass(slots=True)
+class Written:
+    """How far a file is."""
+
+    rows: int = 0
+
+
 class OrderChangedError(StoreError):
     """The order of a run's inputs became known while they were read in another one."""
 
@@ -94,7 +103,12 @@ async def results(
     """The results of a run in export order, in portions.
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
+    Of a delta, only those that are new, in the order of arrival.
     """
+    if run.since is not None:
+        async for portion in _new_results(reader, run, chosen, result_keys):
+            yield portion
+        return
     async for callbacks in _callbacks(reader, run, chosen, after=after, limit=limit):
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
@@ -135,6 +149,49 @@ async def _callbacks(
     ):
         yield callbacks
         after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
+
+
+async def _new_results(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[Result]]:
+    delta = Delta(reader, run, chosen)
+    async for callbacks, fresh in delta.callbacks():
+        portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
+        if portion:
+            yield portion
+    listed = run._replace(counted_pages=delta.pages)
+    async for portion in _from_outputs(reader, listed, chosen, START):
+        yield portion
+
+
+async def _new_lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    delta = Delta(reader, run, chosen)
+    async for callbacks, fresh in delta.callbacks():
+        if all(fresh(callback) is None for callback in callbacks):
+            yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+            continue
+        portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
+        yield await asyncio.to_thread(record_lines, portion)
+    listed = run._replace(counted_pages=delta.pages)
+    async for portion in _from_outputs(reader, listed, chosen, START):
+        yield await asyncio.to_thread(record_lines, portion)
+
+
+def _read_new(
+    run_uid: str, callbacks: Sequence[CountedCallback], fresh: Fresh, result_keys: Sequence[str]
+) -> list[Result]:
+    found: list[Result] = []
+    for callback in callbacks:
+        bits = fresh(callback)
+        if bits != 0:
+            found += (
+                result
+                for result in results_in(run_uid, callback, result_keys)
+                if bits is None or bits >> result.place & 1
+            )
+    return found
 
 
 async def _from_outputs(
@@ -181,6 +238,8 @@ async def run_by_run(
     for run in runs:
         async for portion in rows_of(run):
             yield portion
+        if run.since is not None:
+            continue  # it goes by another order
         now = await reader.run(run.run_uid)
         if now is not None and now.order_no != run.order_no:
             raise OrderChangedError(run.run_uid)
@@ -191,12 +250,19 @@ async def file_of(
     write: Callable[[list[Row]], bytes],
     writer: Writer,
     packer: Packer | None = None,
+    *,
     further: AsyncIterator[bytes] | None = None,
+    written: Written | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with these rows, and what is `further` in it; it begins before any is there."""
-    packer = packer or Packer()
+    """A file with these rows, and what is `further` in it; it begins before any is there.
+
+    `written` counts the rows.
+    """
+    packer, written = packer or Packer(), written or Written()
+    is_unparsed = isinstance(writer, ParquetWriter)
     yield packer.begin(writer.start())
     async for portion in portions:
+        written.rows += _unparsed_rows(portion) if is_unparsed else len(portion)
         yield await asyncio.to_thread(_packed, packer, write, portion)
     if further is not None:
         async for piece in further:
@@ -214,20 +280,23 @@ def results_file(
     shape: Shape,
     packer: Packer | None = None,
     further: AsyncIterator[bytes] | None = None,
+    written: Written | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another, as they are.
+    """A file with the results of `runs`, one after another, as they are; `written` counts them.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
     `app.export.result_set` makes more of them.
     """
     if shape == "record" and isinstance(writer, LineWriter):
         lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
-        return file_of(lines, writer.lines, writer, packer)
+        return file_of(lines, writer.lines, writer, packer, written=written)
     if shape == "flat" and isinstance(writer, ParquetWriter):
         some = run_by_run(reader, runs, lambda run: _unparsed(reader, run, chosen, result_keys))
-        return file_of(some, writer.results, writer, packer)
+        return file_of(some, writer.results, writer, packer, written=written)
     rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
-    return file_of(rows, _results_written(writer, shape), writer, packer, further)
+    return file_of(
+        rows, _results_written(writer, shape), writer, packer, further=further, written=written
+    )
 
 
 async def _lines(
@@ -237,6 +306,10 @@ async def _lines(
     if run.is_respelled:
         async for portion in results(reader, run, chosen, result_keys):
             yield await asyncio.to_thread(record_lines, portion)
+        return
+    if run.since is not None:
+        async for lines in _new_lines(reader, run, chosen, result_keys):
+            yield lines
         return
     async for callbacks in _callbacks(reader, run, chosen):
         yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
@@ -282,10 +355,18 @@ async def _unparsed(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
 ) -> AsyncIterator[list[UnparsedResults | Result]]:
     """What `results` gives, parsed only where it has to be."""
+    if run.since is not None:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield [*portion]
+        return
     async for callbacks in _callbacks(reader, run, chosen):
         yield await asyncio.to_thread(left_unparsed, run.run_uid, callbacks, result_keys)
     async for portion in _from_outputs(reader, run, chosen, START):
         yield [*portion]
+
+
+def _unparsed_rows(portion: Sequence[object]) -> int:
+    return sum(len(one.data) if isinstance(one, UnparsedResults) else 1 for one in portion)
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
@@ -311,7 +392,7 @@ def inputs_file(
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
     rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
-    return file_of(rows, inputs_written(writer, shape), writer, packer, further)
+    return file_of(rows, inputs_written(writer, shape), writer, packer, further=further)
 
 
 async def input_records(

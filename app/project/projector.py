@@ -6,6 +6,7 @@ from time import perf_counter, process_time, time_ns
 from typing import NamedTuple
 
 from app.event import Event
+from app.listed import digests_of
 from app.model import Logged, RunId, Source
 from app.project.answers import Answer, read_answer
 from app.project.catalogue import Catalogue
@@ -13,7 +14,7 @@ from app.project.inputs import twin_key
 from app.project.merge import Merge
 from app.project.raising import Standing, raised, standing
 from app.project.reading import Reading, read_callback
-from app.project.recount import digests_of, has_any, recount
+from app.project.recount import has_any, recount
 from app.project.telling import Telling
 from app.proof import is_reset
 from app.settings import Settings
@@ -162,11 +163,12 @@ class Projector:
         if told is None:
             return
         if not told.from_outputs and not must_recount:
+            now_reset = is_reset(told, changes.run.results)
             if any(
                 walk.kind == Source.OUTPUTS and walk.is_complete for walk in told.walks.values()
             ):
-                must_recount = merge.has_taken_back
-            told.is_reset = is_reset(told, changes.run.results)
+                must_recount = merge.has_taken_back or now_reset != told.is_reset
+            told.is_reset = now_reset
         elif not must_recount:
             is_flipped = is_reset(told, changes.run.all_results) != told.is_reset
             must_recount = merge.has_taken_back or is_flipped or self._brings_listed(changes)

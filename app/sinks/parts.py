@@ -1,32 +1,23 @@
 """A part: the results of one run, in one version, as a target takes them."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from app.canonical import canonical, digest
 from app.export.column_types import Columns
 from app.export.compression import Packer
-from app.export.parquet_writer import ParquetWriter
 from app.export.records import Result
 from app.export.result_set import ALL, ResultSet, Selection
 from app.export.sheets import FurtherSheets, run_facts
-from app.export.stream import (
-    file_of,
-    input_columns,
-    results,
-    results_file,
-    run_by_run,
-    snapshot,
-)
+from app.export.stream import Written as Counted
+from app.export.stream import input_columns, results, run_by_run, snapshot
 from app.export.table import SheetWriter
 from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 from app.sinks.location import FileFormat, SinkError
 from app.store.reader import Reader
 from app.store.views import Fields, ResultFilter, RunSnapshot, RunView
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +62,23 @@ class Source:
             of_inputs = _fitting(file_format, input_columns(fields, shape))
             sheets = FurtherSheets(reader, writer, runs, [part.facts for part in parts])
             further = sheets.behind_results(self.chosen, of_inputs, shape)
-        if selection == ALL and self.chosen == ResultFilter():  # quicker, and counts no rows
-            content = results_file(
-                reader, _told(runs, tell), self.chosen, self.result_keys, writer,
-                shape=shape, packer=packer, further=further,
-            )  # fmt: skip
-        else:
-            rows = _counted(whole.portions(reader), tell)
-            content = file_of(rows, whole.written(writer, shape), writer, packer, further)
-        return _fitted(content) if isinstance(writer, ParquetWriter) else content
+        written = Counted()
+        content = whole.file(
+            reader, writer, shape=shape, packer=packer, further=further, written=written
+        )
+        return _told(content, written, tell)
 
 
-async def _fitted(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A file with types. Raises SinkError where a value is not of its column's."""
+async def _told(
+    content: AsyncIterator[bytes], written: Counted, tell: Callable[[int], None]
+) -> AsyncIterator[bytes]:
+    """A file, with `tell` hearing of its rows. Raises SinkError for values that do not fit in."""
+    told = 0
     try:
         async for piece in content:
             yield piece
+            tell(written.rows - told)
+            told = written.rows
     except ValueError as error:  # MisfitError, of a module that needs pyarrow
         raise SinkError(str(error)) from error
 
@@ -99,20 +91,6 @@ def _fitting(file_format: FileFormat, columns: Columns) -> Columns:
             " with --fields, or another format"
         )
     return columns
-
-
-def _told(runs: Iterable[RunSnapshot], tell: Callable[[int], None]) -> Iterator[RunSnapshot]:
-    for run in runs:
-        yield run
-        tell(run.results)
-
-
-async def _counted(
-    portions: AsyncIterator[list[Row]], tell: Callable[[int], None]
-) -> AsyncIterator[list[Row]]:
-    async for portion in portions:
-        yield portion
-        tell(len(portion))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """What the service asks of a store. Two implement it, and one suite of tests runs against both."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
+from app.store.export_jobs import ExportJobs
 from app.store.outbox import Outbox
 from app.store.reader import Reader
 from app.store.rows import (
@@ -39,6 +40,14 @@ class SchemaError(StoreError):
     """The database's schema is not one that this version can work with."""
 
 
+class Marks(NamedTuple):
+    """Which marks there are; see `Store.mark`."""
+
+    oldest: int
+    """Of those before it nothing is known any more."""
+    latest: int
+
+
 class Store(Protocol):
     """The database as the service holds it: one that writes the log, and many that read."""
 
@@ -49,6 +58,10 @@ class Store(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Events, and deliveries on their way."""
+
+    @property
+    def exports(self) -> ExportJobs:
+        """Files that were asked for."""
 
     @property
     def description(self) -> str:
@@ -83,6 +96,12 @@ class Store(Protocol):
 
     async def sizes(self) -> Mapping[str, int]:
         """Bytes on disk by part of the database."""
+
+    async def mark(self) -> Marks:
+        """A number for all that is projected now: what `Reader.changed` goes by.
+
+        It falls only while the projection is rebuilt. Raises StoreUnavailableError.
+        """
 
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
         """Keep what Edges said of schedules, all in one transaction; the uids that were kept.

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from app.store.input_reads import ORDERS, InputReads, after_key, order_key
+from app.store.delta_reads import DeltaReads
+from app.store.input_reads import ORDERS, after_key, order_key
 from app.store.rows import NO_INPUT
 from app.store.spelling import Where
 from app.store.views import (
@@ -16,7 +17,7 @@ from app.store.views import (
 )
 
 
-class ResultReads(InputReads):
+class ResultReads(DeltaReads):
     """Reads of results. Everything raises StoreUnavailableError."""
 
     async def counted_callbacks(

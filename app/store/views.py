@@ -50,6 +50,22 @@ class CountedPage(NamedTuple):
     """A bit for each result, the first one lowest."""
 
 
+class Since(NamedTuple):
+    """From where on a run's results are new to a reader; see `app.export.delta`."""
+
+    seq: int | None
+    """Those that counted before it were delivered; None: none were."""
+    first_seq: int
+    """Before it was delivered what counted then; since then, all that ever counted."""
+    was_reset: bool = False
+    """Whether lists of outputs were known to begin anew with each generation, back then."""
+    is_reset: bool = False
+    """Whether they are now."""
+    has_conflicts: bool = False
+    walks: tuple[tuple[str, int], ...] = ()
+    """Complete walks over `/outputs`, and the generation that each fell into."""
+
+
 class RunSnapshot(NamedTuple):
     """A run as an export sees it, whatever comes meanwhile."""
 
@@ -67,6 +83,8 @@ class RunSnapshot(NamedTuple):
     action_name: str | None = None
     results: int = 0
     """About how many it has, filters aside."""
+    since: Since | None = None
+    """Of a delta: then results come in the order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +188,39 @@ class ResultFilter:
     def names_inputs(self) -> bool:
         """Whether only results are chosen of which the input is known."""
         return self.input_key is not None or bool(self.custom)
+
+
+class DigestRow(NamedTuple):
+    """A callback with results, as far as it matters for which of them are new."""
+
+    seq: int
+    first_seq: int
+    """Of those with the same id, the first one's."""
+    content: bytes | None
+    lost_to: int | None
+    digests: bytes
+    came_before: bool
+    """Whether something with the same content had counted before."""
+
+
+class PageDigests(NamedTuple):
+    """A page of `/outputs`."""
+
+    walk_uid: str
+    page: int
+    seq: int
+    received_ms: int
+    digests: bytes
+
+
+class Window(NamedTuple):
+    """What a reader of deltas has seen of a run's log, and what it is to see now."""
+
+    first_seq: int
+    """Where its first load ended; 1 if the run was not there yet."""
+    after_seq: int
+    """Where its last one did."""
+    before_seq: int
 
 
 PLACED, UNPLACED, OUTPUTS = b"\x00", b"\x01", b"\x02"

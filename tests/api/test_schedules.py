@@ -12,6 +12,7 @@ import pytest
 
 from app.api.application import create_api
 from app.api.resources import Resources
+from app.export.jobs import ExportFolder
 from app.model import Arrival
 from app.notify.links import LinkSigner
 from app.notify.sealing import Seal
@@ -69,6 +70,8 @@ class Api:
             live=lambda: NotImplemented,
             addressed=lambda events, endpoints: NotImplemented,
             wake_deliveries=lambda: None,
+            export_folder=ExportFolder(self.settings.export_path),
+            wake_exports=lambda: None,
         )
 
         async def asking() -> httpx2.Response:

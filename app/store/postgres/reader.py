@@ -10,7 +10,7 @@ import zstandard
 from app.store import segments
 from app.store.postgres.driver import Pool, Row, connection_pool, outages
 from app.store.reader import Reader
-from app.store.views import CustomFilter, Fields, Lag
+from app.store.views import CustomFilter, Fields, Lag, Window
 
 _CONNECTIONS = 4
 _BODY_OF = """
@@ -20,6 +20,19 @@ _BODY_OF = """
         SELECT first_seq, frame FROM segments
         WHERE run_uid = ? AND first_seq <= c.seq ORDER BY first_seq DESC LIMIT 1
     ) AS s
+"""
+
+
+_CHANGED = """
+    SELECT changed.run_uid, coalesce(at_first.next_seq, 1), coalesce(at_after.next_seq, 1),
+        at_until.next_seq
+    FROM (SELECT DISTINCT run_uid FROM marked_runs WHERE mark_no > ? AND mark_no <= ?) AS changed
+    LEFT JOIN LATERAL (SELECT next_seq FROM marked_runs m WHERE m.run_uid = changed.run_uid
+        AND m.mark_no <= ? ORDER BY m.mark_no DESC LIMIT 1) AS at_first ON true
+    LEFT JOIN LATERAL (SELECT next_seq FROM marked_runs m WHERE m.run_uid = changed.run_uid
+        AND m.mark_no <= ? ORDER BY m.mark_no DESC LIMIT 1) AS at_after ON true
+    CROSS JOIN LATERAL (SELECT next_seq FROM marked_runs m WHERE m.run_uid = changed.run_uid
+        AND m.mark_no <= ? ORDER BY m.mark_no DESC LIMIT 1) AS at_until
 """
 
 
@@ -87,6 +100,15 @@ class PostgresReader(Reader):
         )
         return [row[1] for row in rows]
 
+    async def changed(self, *, first: int, after: int | None, until: int) -> dict[str, Window]:
+        """The runs of which something was projected between two marks, by uid.
+
+        Marks are made by `PostgresMarks`; `first` is that of the first load.
+        """
+        after = after or 0
+        rows = await self._rows(_CHANGED, after, until, first, after, until)
+        return {uid: Window(*seqs) for uid, *seqs in rows}
+
     # ------------------------------------------------------------------ health
 
     async def lag(self, now_ms: int) -> Lag:
@@ -111,8 +133,10 @@ class PostgresReader(Reader):
             " sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY 1",
             "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations"  # and partitions
-            "|schedules|missed_iterations|turns|reconciliations|budgets|copies)",
-            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts|sinks|sink_runs)",
+            "|schedules|missed_iterations|turns|reconciliations|budgets|copies|marks|marked_runs"
+            "|exports)",
+            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts|sinks"
+            "|sink_runs)",
         )
         return dict(map(tuple, rows))
 

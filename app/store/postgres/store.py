@@ -18,11 +18,14 @@ from app.store.postgres.driver import (
     outages,
     reason,
 )
+from app.store.postgres.export_jobs import PostgresExportJobs
 from app.store.postgres.log import PostgresLog
+from app.store.postgres.marks import PostgresMarks
 from app.store.postgres.migrations import migrate
 from app.store.postgres.outbox import PostgresOutbox
 from app.store.postgres.reader import PostgresReader
 from app.store.postgres.schedules import PostgresSchedules
+from app.store.protocol import Marks
 from app.store.rows import ScheduleRow
 
 NOTIFY_S = 0.05
@@ -47,6 +50,8 @@ class PostgresStore:
         self._on_events = on_events
         self._log = PostgresLog(url)
         self._schedules = PostgresSchedules(url)
+        self._marks = PostgresMarks(url)
+        self.exports = PostgresExportJobs(url)
         self.outbox = PostgresOutbox(url)
         self._tasks: list[asyncio.Task[None]] = []
         self._has_news = asyncio.Event()
@@ -71,6 +76,8 @@ class PostgresStore:
         await self.reader.close()
         await self._log.close()
         await self._schedules.close()
+        await self._marks.close()
+        await self.exports.close()
         await self.outbox.close()
 
     async def append(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
@@ -92,6 +99,10 @@ class PostgresStore:
     async def seqs(self, run_uid: str, key: str) -> list[int]:
         """Where the log has the callback of this key, then its conflicts; [] if nowhere."""
         return await self.reader.seqs(run_uid, key)
+
+    async def mark(self) -> Marks:
+        """One transaction; nothing is written where nothing has changed."""
+        return await self._marks.mark()
 
     async def sizes(self) -> Mapping[str, int]:
         """Tables with their indexes."""

@@ -14,7 +14,7 @@ from app.store import segments
 from app.store.protocol import StoreUnavailableError
 from app.store.reader import Reader
 from app.store.sqlite.driver import Connection, Error, connect_reader
-from app.store.views import CustomFilter, Fields, Lag
+from app.store.views import CustomFilter, Fields, Lag, Window
 
 _CONNECTIONS = 3
 _RUN_NO = "(SELECT run_no FROM runs WHERE run_uid = ?)"
@@ -34,6 +34,7 @@ class SqliteReader(Reader):
     same_run = "{0}.run_no = {1}.run_no"
     position = "instr"
     callbacks_from = "callbacks c INDEXED BY callbacks_with_results"
+    callbacks_by_seq = "callbacks c NOT INDEXED"
 
     def __init__(self, log_path: Path, projection_path: Path, outbox_path: Path) -> None:
         self._log_path = log_path
@@ -104,6 +105,28 @@ class SqliteReader(Reader):
             _json(seqs),
         )
         return await asyncio.to_thread(_unpacked, rows, frozenset(seqs))
+
+    async def changed(self, *, first: int, after: int | None, until: int) -> dict[str, Window]:
+        """The runs of which something was projected between two marks, by uid.
+
+        A mark is how far all of the log was projected, here; `first` is that of the first load.
+        """
+        if after is None:  # quicker than to look which have anything by then
+            rows = await self._rows("SELECT run_uid FROM log.runs")
+            return {uid: Window(until, 1, until) for (uid,) in rows}
+        rows = await self._rows(
+            "SELECT DISTINCT r.run_uid FROM log.segments s JOIN log.runs r ON r.run_no = s.run_no"
+            " WHERE s.first_seq >= coalesce((SELECT max(first_seq) FROM log.segments"
+            " WHERE first_seq <= ?1), ?1) AND s.first_seq < ?2",
+            after,
+            until,
+        )
+        return {uid: Window(first, after, until) for (uid,) in rows}
+
+    async def projected(self) -> int:
+        """How far the log is projected."""
+        rows = await self._rows("SELECT next_seq FROM progress")
+        return int(rows[0][0])
 
     # ------------------------------------------------------------------ health
 
