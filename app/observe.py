@@ -99,6 +99,12 @@ LOST = Counter(
 )
 
 
+SINK_RUNS = Counter(
+    "edges_collector_sink_runs",
+    "Runs written to standing sinks, by outcome of the try.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 EVENTS = Counter("edges_collector_events", "Events by type.", ["type"], registry=REGISTRY)
 DELIVERIES = Counter(
     "edges_collector_deliveries",

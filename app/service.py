@@ -45,6 +45,8 @@ from app.reconcile.courtesy import Courtesy
 from app.reconcile.opened import opened_reconciliation
 from app.record import Record
 from app.settings import Settings
+from app.sinks.standing import ENDED, VERIFIED
+from app.sinks.standing_runs import StandingSinks
 from app.store.database import store_of
 from app.store.protocol import StoreUnavailableError
 from app.supervisor import WorkerSupervisor
@@ -95,6 +97,15 @@ class Collector:
             waiting=lambda: self._commits.waiting,
             wake_worker=self._worker.wake,
         )
+        self._sinks = StandingSinks(
+            self._store,
+            self._seal,
+            settings.result_keys,
+            # Without a key of the Edges API no run is ever proven to be complete.
+            event_types=VERIFIED if settings.edges_api_key else VERIFIED + ENDED,
+            folder=settings.sink_dir,
+            pauses_s=settings.delivery_pauses_s,
+        )
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
@@ -143,6 +154,8 @@ class Collector:
             export_folder=self._export_folder,
             wake_exports=self._wake_exports,
             wake_erasing=self._sweeping.wake,
+            sink_dir=self.settings.sink_dir,
+            wake_sinks=self._sinks.wake,
         )
 
     async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
@@ -190,6 +203,9 @@ class Collector:
             stack.push_async_callback(self._worker.stop)
             stack.push_async_callback(self._commits.stop)
             await stack.enter_async_context(self._notifying.running(is_delivering=is_working))
+            if is_working:
+                await self._sinks.reseal()
+                await stack.enter_async_context(in_background("sinks", self._sinks.run))
             self._edges = await stack.enter_async_context(
                 opened_reconciliation(
                     self.settings,

@@ -137,7 +137,8 @@ class Settings(BaseSettings):
         Field(
             min_length=1,
             max_length=50,
-            description="Seconds between the tries of a delivery; one try more than pauses (JSON).",
+            description="Seconds between the tries of a delivery, or of writing a run to a sink;"
+            " one try more than pauses (JSON).",
         ),
     ] = DEFAULT_PAUSES_S
     disable_endpoint_after_s: Annotated[
@@ -163,6 +164,13 @@ class Settings(BaseSettings):
         Field(
             gt=0,
             description="Days after its last callback that a run is kept. Default: for ever.",
+        ),
+    ] = None
+    sink_dir: Annotated[
+        Path | None,
+        Field(
+            description="Folder below which standing sinks may write files; by default nowhere on"
+            " this machine."
         ),
     ] = None
     smtp_url: Annotated[
@@ -252,6 +260,19 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"COLLECTOR_ROLE={self.role} needs COLLECTOR_DATABASE_URL=postgresql://…:"
                 " SQLite belongs to one process, which does it all"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sinks_spare_the_database(self) -> Self:
+        if (
+            self.sink_dir is not None
+            and self.postgres_url is None
+            and self.log_path.resolve().is_relative_to(self.sink_dir.resolve())
+        ):
+            raise ValueError(
+                f"COLLECTOR_SINK_DIR={self.sink_dir} holds the collector's own database: name"
+                " another folder"
             )
         return self
 

@@ -20,6 +20,7 @@ from app.api import (
     results,
     runs,
     schedules,
+    sinks,
     summary,
 )
 from app.api.auth import ApiKeyMiddleware
@@ -34,6 +35,7 @@ _ENDPOINT = "/api/v1/endpoints/{endpoint_id}"
 _DELIVERY = "/api/v1/deliveries/{delivery_id}"
 _EXPORT = "/api/v1/exports/{export_id}"
 _ERASURE = "/api/v1/erasures/{erasure_id}"
+_SINK = "/api/v1/sinks/{sink_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
 ROUTES = [
@@ -84,6 +86,14 @@ ROUTES = [
     Route("/api/v1/deliveries", deliveries.list_deliveries),
     Route(_DELIVERY, deliveries.get_delivery),
     Route(f"{_DELIVERY}/redeliver", deliveries.redeliver, methods=["POST"]),
+    Route("/api/v1/sinks", sinks.list_sinks),
+    Route("/api/v1/sinks", sinks.create_sink, methods=["POST"]),
+    Route(_SINK, sinks.get_sink),
+    Route(_SINK, sinks.change_sink, methods=["PATCH"]),
+    Route(_SINK, sinks.delete_sink, methods=["DELETE"]),
+    Route(f"{_SINK}/test", sinks.test_sink, methods=["POST"]),
+    Route(f"{_SINK}/runs", sinks.list_sink_runs),
+    Route(f"{_SINK}/runs/{{run_uid}}/write", sinks.write_run, methods=["POST"]),
     Route("/api/v1/quarantine", quarantine.list_quarantined),
     Route(_ENTRY, quarantine.delete_quarantined, methods=["DELETE"]),
     Route(f"{_ENTRY}/raw", quarantine.raw_quarantined),

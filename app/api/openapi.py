@@ -19,6 +19,7 @@ from app.api import (
     runs,
     schedules,
     schema,
+    sink_paths,
 )
 from app.api.operations import (
     EDGES_PROBLEMS,
@@ -53,6 +54,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.ErasurePage,
     *event_paths.MODELS,
     *export_paths.MODELS,
+    *sink_paths.MODELS,
 )
 
 
@@ -273,6 +275,7 @@ def _paths() -> dict[str, Any]:
         },
         **event_paths.paths(),
         **export_paths.paths(),
+        **sink_paths.paths(),
         "/healthz": health("healthz", "Alive"),
         "/readyz": {
             "get": {

@@ -61,6 +61,11 @@ class Resources:
     wake_erasing: Callable[[], None]
     """Say that an erasure was asked for."""
 
+    sink_dir: Path | None
+    """Below it sinks may write files."""
+    wake_sinks: Callable[[], None]
+    """Say that sinks changed, or that a run is to be written."""
+
     @property
     def reader(self) -> Reader:
         """The store's reading side."""

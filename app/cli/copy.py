@@ -40,7 +40,7 @@ def copy(
 ) -> None:
     """Copy all that a collector keeps in SQLite to PostgreSQL, to serve from there.
 
-    That is callbacks, quarantine, schedules, endpoints, events and their deliveries. What was
+    That is callbacks, quarantine, schedules, endpoints, sinks, events and deliveries. What was
     told is not told again. Stop the collector first, and serve from the target alone from then
     on. Cut off at any moment, the same command goes on where it was; run again after the source
     has grown, it copies what is new. In the end all of both is compared, and any difference is
@@ -95,6 +95,7 @@ class Outcome:
             "events": verdict.events,
             "deliveries": verdict.deliveries,
             "pending_deliveries": verdict.pending_deliveries,
+            "sinks": verdict.sinks,
             "seconds": round(seconds, 3),
             "results_per_second": round(self.new_results / seconds),
             "differences": verdict.differences,
@@ -112,6 +113,7 @@ class Outcome:
             "Schedules": f"{verdict.schedules:,}",
             "Events": f"{verdict.events:,}, {verdict.endpoints:,} endpoints,"
             f" {verdict.deliveries:,} deliveries, {verdict.pending_deliveries:,} of them pending",
+            "Sinks": f"{verdict.sinks:,}",
             "Took": f"{seconds:.1f} s, {self.new_results / seconds:,.0f} results a second",
             "Verified": "no" if verdict.differences else "all of it is the same on both sides",
         }
@@ -119,19 +121,20 @@ class Outcome:
         return lines + [f"{'Note':<12}{note}" for note in verdict.notes]
 
     def advice(self, source: Settings) -> list[str]:
-        """What is to be minded when the target is served; nothing if there are no endpoints."""
+        """What is to be minded when the target is served; nothing if there is nothing sealed."""
         verdict = self.verdict
-        if not verdict.endpoints:
+        if not verdict.endpoints and not verdict.sinks:
             return []
         secrets = (
-            f"endpoints: {verdict.endpoints:,}. Their secrets are sealed: give the target's"
-            " collectors the same COLLECTOR_SECRET_KEY. It is what the source's collector was"
-            f" given, or else in the file {SECRET_KEY_FILE} of its data folder"
+            f"endpoints: {verdict.endpoints:,}, sinks: {verdict.sinks:,}. Their secrets are sealed:"
+            " give the target's collectors the same COLLECTOR_SECRET_KEY. It is what the source's"
+            f" collector was given, or else in the file {SECRET_KEY_FILE} of its data folder"
             f" ({source.log_path.parent})"
         )
         pending = (
             f"pending deliveries: {verdict.pending_deliveries:,}. Whoever serves from the target"
-            " sends them. Do not serve from the source any more, or both do"
+            " sends them, and writes to the sinks. Do not serve from the source any more, or both"
+            " do"
         )
         return [secrets, pending]
 

@@ -128,6 +128,9 @@ class Held(NamedTuple):
     events: int = 0
     deliveries: int = 0
     attempts: int = 0
+    sinks: int = 0
+    sink_versions: int = 0
+    """As those of endpoints."""
 
 
 class Copied(NamedTuple):

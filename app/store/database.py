@@ -2,23 +2,35 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.settings import Settings
 from app.store import migrations
 from app.store.migrations import SchemaState
-from app.store.protocol import LogReader, NoLogError, Projection, Rework, SchemaError, Store
+from app.store.protocol import (
+    LogReader,
+    NoLogError,
+    Projection,
+    Rework,
+    SchemaError,
+    Store,
+    StoreUnavailableError,
+)
+from app.store.reader import Reader
+from app.store.sqlite import driver as sqlite_driver
 from app.store.sqlite import migrations as sqlite_migrations
 from app.store.sqlite.log_reader import SqliteLogReader
 from app.store.sqlite.projection import SqliteProjection
+from app.store.sqlite.reader import SqliteReader
 from app.store.sqlite.rework import SqliteRework
 from app.store.sqlite.source import SqliteSource
 from app.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
+    from app.store.postgres.reader import PostgresReader
     from app.store.postgres.target import PostgresTarget
 
 
@@ -176,3 +188,36 @@ def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
         yield Rebuild(log, fresh, replace)
         fresh.close()
     log.close()
+
+
+@asynccontextmanager
+async def opened_for_reading(settings: Settings) -> AsyncIterator[Reader]:
+    """What the API reads, without a collector, or beside one that runs; nothing is changed.
+
+    Raises NoLogError, SchemaError if the database is not of this version, or another StoreError.
+    """
+    states = await asyncio.to_thread(schema_states, settings)
+    if not any(state.applied for state in states):
+        where = settings.log_path if settings.postgres_url is None else "this PostgreSQL schema"
+        raise NoLogError(f"there is no database at {where}; COLLECTOR_DATA_DIR says where it is")
+    _refuse_pending(states)
+    reader = await _opened_reader(settings)
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+async def _opened_reader(settings: Settings) -> "SqliteReader | PostgresReader":
+    if settings.postgres_url is not None:
+        from app.store.postgres import reader as postgres  # noqa: PLC0415 - needs the extra
+
+        shared = postgres.PostgresReader(settings.postgres_url)
+        await shared.open()
+        return shared
+    reader = SqliteReader(settings.log_path, settings.projection_path, settings.outbox_path)
+    try:
+        await reader.open()
+    except sqlite_driver.Error as error:
+        raise StoreUnavailableError(f"{settings.log_path} cannot be read: {error}") from error
+    return reader

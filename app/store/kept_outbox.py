@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from app.event import Event
 from app.store.outbox_rows import AttemptRow, DeliveryRow, EndpointRow
+from app.store.sink_rows import SinkRow, SinkRunRow
 
 
 class KeptTable(NamedTuple):
@@ -33,7 +34,9 @@ ATTEMPTS = KeptTable(
     ("run_uid", "delivery_id", *AttemptRow._fields),
     ("run_uid", "delivery_id", "attempt_no"),
 )
-TABLES = (ENDPOINTS, EVENTS, DELIVERIES, ATTEMPTS)
+SINKS = KeptTable("sinks", SinkRow._fields, ("sink_id",))
+SINK_RUNS = KeptTable("sink_runs", SinkRunRow._fields, ("run_uid", "sink_id"))
+TABLES = (ENDPOINTS, EVENTS, DELIVERIES, ATTEMPTS, SINKS, SINK_RUNS)
 
 
 class KeptOutbox(NamedTuple):

@@ -7,8 +7,7 @@ Everything raises StoreUnavailableError.
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from uuid_utils import uuid7
 
@@ -16,6 +15,8 @@ from app.crash_points import reach
 from app.event import Event
 from app.store.outbox_rows import DueDelivery, EndpointRow, NumberedEvent, SettledTry
 from app.store.raised import EVENT_COLUMNS
+from app.store.sink_queue import SinkQueue
+from app.store.sink_queue import Transaction as Transaction  # noqa: PLC0414 - exported
 
 RELAYED_AT_ONCE = 1_000
 REMOVED_AT_ONCE = 2_000
@@ -53,19 +54,6 @@ Addressed = Callable[[Sequence[Event], Sequence[EndpointRow]], Awaitable[Sequenc
 """Says for each event to which endpoints it goes, by id."""
 
 
-class Transaction(Protocol):
-    """Statements that take effect together."""
-
-    async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
-        """The rows of a statement."""
-
-    async def execute(self, sql: str, *values: object) -> int:
-        """How many rows a statement changed."""
-
-    async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """A statement for each row of values."""
-
-
 class Raised(NamedTuple):
     """Events that wait to be taken over, and what to do once they are."""
 
@@ -85,19 +73,11 @@ class Relayed(NamedTuple):
     is_all: bool
 
 
-class Outbox:
+class Outbox(SinkQueue):
     """Reads and writes the outbox of either store."""
 
     for_update = ""
     """What makes a SELECT hold the rows that it reads."""
-
-    @abstractmethod
-    def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction, committed at its end unless something is raised."""
-
-    @abstractmethod
-    async def _fetch(self, sql: str, *values: object) -> Sequence[Any]:
-        """The rows of one statement that only reads, without a transaction around it."""
 
     @abstractmethod
     async def _raised(self, transaction: Transaction) -> Raised:

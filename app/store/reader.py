@@ -9,6 +9,7 @@ from app.store.outbox_reads import OutboxReads
 from app.store.result_reads import ResultReads
 from app.store.run_reads import RunReads
 from app.store.schedule_reads import ScheduleReads
+from app.store.sink_reads import SinkReads
 from app.store.summary_reads import SummaryReads
 from app.store.views import CallbackView, Fields, Lag, QuarantineView
 
@@ -18,7 +19,7 @@ _QUARANTINE_COLUMNS = (
 )
 
 
-class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads):
+class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads, SinkReads):
     """Reads for the API and the exports. Everything raises StoreUnavailableError."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from app.canonical import dumps
 from app.model import Logged, RunId
 from app.store.copying import DamagedError, Indexed, KeptBody
 from app.store.erasures import ErasureRow
-from app.store.kept_outbox import ATTEMPTS, DELIVERIES, ENDPOINTS, EVENTS
+from app.store.kept_outbox import TABLES
 
 if TYPE_CHECKING:
     from app.store.postgres.target import PostgresTarget
@@ -38,6 +38,7 @@ class Verdict:
     events: int = 0
     deliveries: int = 0
     pending_deliveries: int = 0
+    sinks: int = 0
     differences: list[str] = field(default_factory=list)
     """A sentence each, the first `DIFFERENCES_MAX`."""
     differences_left_out: int = 0
@@ -121,13 +122,13 @@ def _asked(rows: Iterable[ErasureRow]) -> tuple[int, str]:
 
 def _compare_outboxes(verdict: Verdict, source: "SqliteSource", target: "PostgresTarget") -> None:
     counts = []
-    for table in (ENDPOINTS, EVENTS, DELIVERIES, ATTEMPTS):
+    for table in TABLES:
         theirs = _of_rows(map(target.outbox.storable, source.outbox.rows(table)))
         ours = _of_rows(target.outbox.rows(table))
         verdict.differs(f"{table.name}: number", theirs[0], ours[0])
         verdict.differs(f"{table.name}: digest of all", theirs[1], ours[1])
         counts.append(theirs[0])
-    verdict.endpoints, verdict.events, verdict.deliveries, _ = counts
+    verdict.endpoints, verdict.events, verdict.deliveries, _, verdict.sinks, _ = counts
     verdict.pending_deliveries = source.outbox.pending()
     kept = source.outbox.kept()
     verdict.differs("number of the next event", kept.next_event_no, target.outbox.next_event_no())

@@ -73,6 +73,8 @@ class Api:
             export_folder=ExportFolder(self.settings.export_path),
             wake_exports=lambda: None,
             wake_erasing=lambda: None,
+            sink_dir=None,
+            wake_sinks=lambda: None,
         )
 
         async def asking() -> httpx2.Response:

@@ -136,7 +136,7 @@ def test_what_is_to_be_minded_of_endpoints_is_said(telling: str, target: str) ->
     done = copy(telling, target, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
-    assert figures["endpoints"] == 1
+    assert (figures["endpoints"], figures["sinks"]) == (1, 1)
     assert figures["deliveries"] - 3 == figures["pending_deliveries"] > 0
     assert "the same COLLECTOR_SECRET_KEY" in done.stderr
     assert f"the file secret-key of its data folder ({Path(telling[10:]).parent})" in done.stderr

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.store.database import store_of
 from app.store.outbox_rows import EndpointRow, NumberedEvent, SettledTry
 from app.store.protocol import Store
+from app.store.sink_rows import SinkRow
 
 T = TypeVar("T")
 
@@ -41,6 +42,9 @@ def begin_telling(settings: Settings, *endpoint_ids: str) -> None:
                 EndpointRow(endpoint_id, "active", None, "{}", f"sealed {endpoint_id}", 1, 2, 3,
                             None, None)
             )  # fmt: skip
+            sink = SinkRow(f"sink of {endpoint_id}", "active", "{}", "sealed", 1, 0, None, 2, 3)
+            await store.outbox.add_sink(sink)
+            await store.outbox.ask_seen(sink, ["run-1", "run-2"], 1, NOW_MS)
 
     served(settings, beginning)
 

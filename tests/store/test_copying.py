@@ -303,6 +303,7 @@ def test_a_target_that_was_told_of_schedules_since_is_refused(
         "INSERT INTO events VALUES (99, 'x', 'x', '', NULL, 1, NULL, NULL, '')": "events instead",
         "DELETE FROM deliveries WHERE event_no = 1": "deliveries instead",
         "INSERT INTO attempts VALUES ('', 'x', 1, 2, 3, 200, NULL, '')": "attempts to deliver inst",
+        "INSERT INTO sinks VALUES ('x', 'active', '{}', '', 1, 0, NULL, 1, 1)": "2 sinks instead",
     }.items(),
 )
 def test_a_target_that_has_told_since_is_refused(
@@ -534,6 +535,8 @@ TAMPERINGS = {
     "DELETE FROM events WHERE event_no = 1": "events: number",
     "UPDATE deliveries SET state = 'failed' WHERE event_no = 1": "deliveries: digest",
     "UPDATE attempts SET answer = 'other'": "attempts: digest",
+    "UPDATE sinks SET secrets = 'other'": "sinks: digest",
+    "DELETE FROM sink_runs WHERE run_uid = 'run-1'": "sink_runs: number",
     "UPDATE relay SET next_event_no = 1": "number of the next event",
     "DELETE FROM raised_events": "events that are to be told",
 }

@@ -16,6 +16,8 @@ from app.store.postgres.driver import (
 )
 from app.store.postgres.reader import numbered
 from app.store.raised import EVENT_COLUMNS
+from app.store.sink_queue import RUN_COLUMNS
+from app.store.sink_rows import SinkRunRow
 
 _LEASE = f"""
     UPDATE endpoints SET leased_by = ?, leased_until = now() + ? * interval '1 second'
@@ -28,10 +30,23 @@ _LEASE = f"""
 """
 
 
+_CLAIM_RUN = f"""
+    UPDATE sink_runs SET leased_by = ?, leased_until = now() + ? * interval '1 second'
+    WHERE (run_uid, sink_id) IN (
+        SELECT run_uid, sink_id FROM sink_runs
+        WHERE sink_id = ? AND state = 'pending' AND due_ms <= ? AND leased_until < now()
+        ORDER BY due_ms, run_uid LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING {RUN_COLUMNS}
+"""
+
+
 class PostgresOutbox(Outbox):
     """Every call that writes is one transaction."""
 
     for_update = " FOR UPDATE"
+    unleased = ", leased_by = NULL, leased_until = '-infinity'"
+    run_is_ours = " AND leased_by = ?"
 
     def __init__(self, url: str) -> None:
         self._connection = KeptConnection(url, timeout_s=STATEMENT_TIMEOUT_S)
@@ -92,6 +107,35 @@ class PostgresOutbox(Outbox):
         async with self._transaction() as transaction:
             await transaction.execute(
                 "UPDATE endpoints SET leased_by = NULL, leased_until = '-infinity'"
+                " WHERE leased_by = ?",
+                holder,
+            )
+
+    # ------------------------------------------------------------------- sinks
+
+    async def claim_run(
+        self, sink_id: str, holder: str, lease_s: float, now_ms: int
+    ) -> SinkRunRow | None:
+        """The first that is due and that no other replica has."""
+        async with self._transaction() as transaction:
+            rows = await transaction.fetch(_CLAIM_RUN, holder, lease_s, sink_id, now_ms)
+        return SinkRunRow(*rows[0]) if rows else None
+
+    async def keep_run(self, row: SinkRunRow, holder: str, lease_s: float) -> bool:
+        """Keep a run for longer; False if another replica has it."""
+        async with self._transaction() as transaction:
+            kept = await transaction.execute(
+                "UPDATE sink_runs SET leased_until = now() + ? * interval '1 second'"
+                " WHERE run_uid = ? AND sink_id = ? AND leased_by = ?",
+                lease_s, row.run_uid, row.sink_id, holder,
+            )  # fmt: skip
+        return bool(kept)
+
+    async def release_runs(self, holder: str) -> None:
+        """Let others have what this replica has."""
+        async with self._transaction() as transaction:
+            await transaction.execute(
+                "UPDATE sink_runs SET leased_by = NULL, leased_until = '-infinity'"
                 " WHERE leased_by = ?",
                 holder,
             )

@@ -135,7 +135,8 @@ class PostgresReader(Reader):
             "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations"  # and partitions
             "|schedules|missed_iterations|turns|reconciliations|budgets|copies|marks|marked_runs"
             "|exports)",
-            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts)",
+            "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts|sinks"
+            "|sink_runs)",
         )
         return dict(map(tuple, rows))
 

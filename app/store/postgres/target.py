@@ -66,7 +66,9 @@ _HELD = """
         (SELECT coalesce(sum(version), 0)::bigint FROM endpoints),
         (SELECT count(*) FROM events),
         (SELECT count(*) FROM deliveries),
-        (SELECT count(*) FROM attempts)
+        (SELECT count(*) FROM attempts),
+        (SELECT count(*) FROM sinks),
+        (SELECT coalesce(sum(version), 0)::bigint FROM sinks)
     FROM log_runs
 """
 
@@ -138,6 +140,8 @@ class PostgresTarget(PostgresReadBack):
             "events",
             "deliveries",
             "attempts to deliver",
+            "sinks",
+            "versions of sinks",
         )
         found = ", ".join(
             f"{here:,} {name} instead of {brought:,}"

@@ -19,6 +19,8 @@ from app.store.outbox import RELAYED_AT_ONCE, Outbox, Raised, Transaction, uniqu
 from app.store.outbox_rows import EndpointRow
 from app.store.protocol import StoreUnavailableError
 from app.store.raised import EVENT_COLUMNS
+from app.store.sink_queue import RUN_COLUMNS
+from app.store.sink_rows import SinkRunRow
 from app.store.sqlite.driver import (
     Connection,
     Error,
@@ -201,6 +203,18 @@ class SqliteOutbox(Outbox):
         """All that are active: nobody else delivers."""
         del holder, lease_s
         return [row for row in await self.endpoints() if row.state == "active"]
+
+    async def claim_run(
+        self, sink_id: str, holder: str, lease_s: float, now_ms: int
+    ) -> SinkRunRow | None:
+        """The first that is due: nobody else writes any."""
+        del holder, lease_s
+        rows = await self._fetch(
+            f"SELECT {RUN_COLUMNS} FROM sink_runs WHERE sink_id = ? AND state = 'pending'"
+            " AND due_ms <= ? ORDER BY due_ms, run_uid LIMIT 1",
+            sink_id, now_ms,
+        )  # fmt: skip
+        return SinkRunRow(*rows[0]) if rows else None
 
 
 @contextmanager
