@@ -43,6 +43,11 @@ def digest_of(value: Json) -> bytes:
     return marked(value) or digest(canonical(value))
 
 
+def may_lack(body: bytes) -> bool:
+    """Whether something of a body may have been erased: what is not read does not tell."""
+    return _NAME in body
+
+
 def content_digest(body: bytes) -> bytes:
     """What all spellings of a body share, also those of which something was erased."""
     if _NAME in body:

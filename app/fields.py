@@ -33,6 +33,20 @@ def plain(name: str) -> str:
     return name.replace("\\.", ".").replace("\\\\", "\\") if "\\" in name else name
 
 
+def parts(name: str) -> tuple[str, ...]:
+    """The keys that lead to a field, by its name: the other way round than `escaped`."""
+    if "\\" not in name:
+        return tuple(name.split("."))
+    found, part, letters = [], "", iter(name)
+    for letter in letters:
+        if letter == ".":
+            found.append(part)
+            part = ""
+        else:
+            part += next(letters, "") if letter == "\\" else letter
+    return (*found, part)
+
+
 def flatten(value: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
     """Each field of `value` with what it holds, in the order given. An empty object is a value."""
     return _flatten(value, prefix, DEPTH_MAX, escaped)
@@ -46,14 +60,6 @@ def _flatten(
             yield from _flatten(item, f"{prefix}{spelled(key)}.", depth - 1, spelled)
         else:
             yield prefix + spelled(key), item
-
-
-def field_names(value: Mapping[str, Json]) -> tuple[str, ...]:
-    """The names of `flatten`; quick where nothing opens up or is escaped: most of the time."""
-    if dict in map(type, value.values()):
-        return tuple([name for name, _ in flatten(value)])
-    text = "".join(value)
-    return tuple(map(escaped, value)) if "." in text or "\\" in text else tuple(value)
 
 
 def lookup_values(custom_data: Json) -> list[tuple[str, str]]:

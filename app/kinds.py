@@ -6,12 +6,10 @@ one that leaves more: any text is a `TIME` that is not one.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from enum import IntFlag
 
-from app.canonical import Json
-from app.fields import DEPTH_MAX
+from app.canonical import Json, canonical, parse
 
 
 class Kinds(IntFlag):
@@ -42,21 +40,24 @@ Path = tuple[str | None, ...]
 `("a", None, "b", None)`.
 """
 
-Inner = tuple[Path, Kinds]
+WITHIN = "[]"
+"""What the catalogue adds to a section's name for what is within its lists, by path."""
 
 NOT_RECORDED = Kinds(2047)
 """Of fields that were seen before kinds were recorded: it may be anything."""
 
-_EXACT_MAX = 2**53
+EXACT_MAX = 2**53
+"""Up to here a float holds any integer exactly."""
+
 _INTEGER_MAX = 2**63 - 1
-_TIME = re.compile(
+TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00:00)", re.ASCII
 )
 
 
 def is_time(text: str) -> bool:
     """Whether a text is a time of RFC 3339 that loses nothing as microseconds in UTC."""
-    if text[4:5] != "-" or not _TIME.fullmatch(text):  # the first alone refuses nearly all
+    if text[4:5] != "-" or not TIME.fullmatch(text):  # the first alone refuses nearly all
         return False
     try:
         datetime.fromisoformat(text)
@@ -76,7 +77,7 @@ def kind_of(value: Json) -> Kinds:
             return Kinds.TIME if is_time(value) else Kinds.TEXT
         case int():
             size = abs(value)
-            if size <= _EXACT_MAX:
+            if size <= EXACT_MAX:
                 return Kinds.SMALL_INTEGER
             return Kinds.INTEGER if size <= _INTEGER_MAX else Kinds.BIG_INTEGER
         case float():
@@ -87,21 +88,11 @@ def kind_of(value: Json) -> Kinds:
             return Kinds.OBJECT
 
 
-def kinds_within(path: Path, items: list[Json], depth: int = DEPTH_MAX) -> Iterator[Inner]:
-    """What is in a list: its items, what is in these, and so on."""
-    inside = (*path, None)
-    for item in items:
-        yield from _kinds_of(inside, item, depth - 1)
+def path_name(path: Path) -> str:
+    """A path as the catalogue keeps it."""
+    return canonical(path).decode()
 
 
-def _kinds_of(path: Path, value: Json, depth: int) -> Iterator[Inner]:
-    kind = kind_of(value)
-    if kind in (Kinds.LIST, Kinds.OBJECT) and depth <= 0:
-        yield path, Kinds.DEEP
-        return
-    yield path, kind
-    if kind is Kinds.LIST:
-        yield from kinds_within(path, value, depth)
-    elif kind is Kinds.OBJECT:
-        for key, item in value.items():
-            yield from _kinds_of((*path, key), item, depth - 1)
+def read_path(name: str) -> Path:
+    """The path that `path_name` wrote."""
+    return tuple(parse(name.encode()))

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from time import time_ns
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,11 +17,13 @@ from starlette.types import Receive, Scope, Send
 
 from app import __version__, observe
 from app.api.application import create_api
+from app.api.exports import opened
 from app.api.resources import Resources
 from app.canonical import allow_deep_nesting
 from app.erase.expiring import Expiring
 from app.erase.sweeping import Sweeping
 from app.export.inline import few_results
+from app.export.jobs import Exporter, ExportFolder
 from app.generated_secrets import (
     ADMIN_KEY_FILE,
     INGEST_TOKEN_FILE,
@@ -38,6 +41,7 @@ from app.notify.perpetual import in_background
 from app.notify.sealing import Seal
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
+from app.reconcile.courtesy import Courtesy
 from app.reconcile.opened import opened_reconciliation
 from app.record import Record
 from app.settings import Settings
@@ -90,12 +94,22 @@ class Collector:
             self._store,
             waiting=lambda: self._commits.waiting,
             wake_worker=self._worker.wake,
+            drop_files=self._drop_export_files,
         )
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
+        self._export_folder = ExportFolder(settings.export_path)
+        api = create_api(self._resources(), admin_key=self.admin_key.value, links=links)
+        self._exporter = Exporter(
+            self._store.exports,
+            self._export_folder,
+            partial(opened, api),
+            kept_s=settings.export_retention_hours * 3_600,
+            give_way=Courtesy(lambda: self._received).give_way,
+        )
         self.endpoint = CallbackEndpoint(
-            create_api(self._resources(), admin_key=self.admin_key.value, links=links),
+            api,
             commits=self._commits,
             quarantine=self._quarantine,
             token=self.ingest_token.value,
@@ -111,6 +125,7 @@ class Collector:
         return Resources(
             store=self._store,
             result_keys=self.settings.result_keys,
+            data_dir=self.settings.data_dir,
             store_callback=self._commits.submit,
             waiting=lambda: self._commits.waiting,
             is_draining=lambda: self.is_draining,
@@ -127,6 +142,8 @@ class Collector:
             addressed=self._notifying.addressing.addressed,
             wake_deliveries=self._wake_deliveries,
             wake_erasing=self._sweeping.wake,
+            export_folder=self._export_folder,
+            wake_exports=self._wake_exports,
         )
 
     async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
@@ -145,6 +162,9 @@ class Collector:
 
     def _wake_deliveries(self) -> None:
         self._notifying.wake_deliveries()
+
+    def _wake_exports(self) -> None:
+        self._exporter.wake()
 
     def end_streams(self) -> None:
         """End what clients follow live: it would keep the server from ending."""
@@ -182,6 +202,8 @@ class Collector:
             await stack.enter_async_context(in_background("backpressure", self._balance))
             if is_working:
                 await self._start_erasing(stack)
+                await stack.enter_async_context(in_background("exports", self._exporter.run))
+            await stack.enter_async_context(in_background("old exports", self._exporter.sweep))
             if self._edges is not None and is_working:
                 self._edges.reconciler.start()
                 await stack.enter_async_context(in_background("schedules", self._edges.poller.run))
@@ -201,6 +223,13 @@ class Collector:
             )
             yield
         log.info("stopped")
+
+    async def _drop_export_files(self) -> None:
+        """All that are kept: nobody knows who is in them. One that is being made is given up."""
+        while rows := await self._store.exports.page(before=None, limit=100):
+            for row in rows:
+                await self._store.exports.remove(row.export_id)
+                await asyncio.to_thread(self._export_folder.remove, row.export_id)
 
     async def _start_erasing(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(in_background("erasing", self._sweeping.run))

@@ -155,6 +155,16 @@ class Settings(BaseSettings):
             description="Days after its last callback that a run is kept. Default: for ever.",
         ),
     ] = None
+    export_dir: Annotated[
+        Path | None,
+        Field(
+            description="Folder of export files, shared by all replicas. Default: `exports` in"
+            " the data folder."
+        ),
+    ] = None
+    export_retention_hours: Annotated[
+        float, Field(gt=0, description="Hours that export files are kept.")
+    ] = 72.0
     smtp_url: Annotated[
         SecretStr | None,
         Field(
@@ -257,6 +267,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return Path(self.database_url.removeprefix("sqlite:///"))
         return self.data_dir / "collector.db"
+
+    @property
+    def export_path(self) -> Path:
+        """The folder of export files."""
+        return self.export_dir or self.data_dir / "exports"
 
     @property
     def projection_path(self) -> Path:

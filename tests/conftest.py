@@ -4,10 +4,15 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.collector_process import CollectorProcess
 from tests.databases import KINDS, drop_what_is_kept, fresh_database
+
+# How long an example takes says more of what else the machine does; pytest-timeout bounds a test.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -115,7 +115,7 @@ def play(
     return played
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32),
     limit=st.sampled_from(PLANS),
@@ -131,7 +131,7 @@ def test_alone_it_never_exceeds_the_limit_however_late_answers_come(
     assert played.refused_s == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32),
     limit=st.sampled_from(PLANS),
@@ -153,7 +153,7 @@ def test_alone_it_uses_nine_tenths_of_what_it_may(
         assert played.accepted >= 0.9 * usable * minutes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), limit=st.sampled_from(PLANS[:3]), at_once=st.integers(1, 8))
 def test_nobody_is_refused_as_long_as_others_keep_to_the_reserve(
     seed: int, limit: int, at_once: int
@@ -170,7 +170,7 @@ def test_nobody_is_refused_as_long_as_others_keep_to_the_reserve(
     assert played.others_refused == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32),
     limit=st.sampled_from(PLANS[:3]),
@@ -333,7 +333,7 @@ def test_a_request_that_nothing_is_heard_of_leaves_flight_in_the_end() -> None:
     assert [one.ticket for one in state.in_flight] == [2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), limit=st.sampled_from(PLANS))
 def test_the_state_goes_through_json_and_stays_small(seed: int, limit: int) -> None:
     note(f"{seed=}")

@@ -79,7 +79,7 @@ READINGS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(READINGS, max_size=12, unique_by=lambda one: one.told_ms), st.randoms())
 def test_readings_are_the_same_in_any_order(readings: list[Reading], rng: st.DataObject) -> None:
     states = []

@@ -11,13 +11,16 @@ from app.api import (
     endpoints,
     erasures,
     events,
+    exports,
     health,
     inputs,
     quarantine,
     reconciling,
+    result_schema,
     results,
     runs,
     schedules,
+    summary,
 )
 from app.api.auth import ApiKeyMiddleware
 from app.api.problems import HANDLERS
@@ -30,6 +33,7 @@ _SCHEDULE = "/api/v1/schedules/{scheduled_run_uid}"
 _ENDPOINT = "/api/v1/endpoints/{endpoint_id}"
 _DELIVERY = "/api/v1/deliveries/{delivery_id}"
 _ERASURE = "/api/v1/erasures/{erasure_id}"
+_EXPORT = "/api/v1/exports/{export_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
 ROUTES = [
@@ -46,15 +50,23 @@ ROUTES = [
     Route("/api/v1/erasures", erasures.list_erasures),
     Route(_ERASURE, erasures.get_erasure),
     Route(f"{_ERASURE}/lift", erasures.lift, methods=["POST"]),
+    Route(f"{_RUN}/summary", summary.run_summary),
     Route(f"{_RUN}/reconcile", reconciling.reconcile, methods=["POST"]),
     Route(f"{_RUN}/resume", reconciling.resume, methods=["POST"]),
     Route(f"{_RUN}/continue", reconciling.continue_, methods=["POST"]),
     Route(f"{_RUN}/cancel", reconciling.cancel, methods=["POST"]),
     Route(f"{_RUN}/results", results.run_results),
+    Route(f"{_RUN}/results/schema", result_schema.run_schema),
     Route(f"{_RUN}/inputs", inputs.run_inputs),
     Route(f"{_RUN}/callbacks", callbacks.run_callbacks),
     Route(f"{_RUN}/callbacks/{{callback_ref_uid:path}}/raw", callbacks.raw_callback),
     Route("/api/v1/results", results.merged_results),
+    Route("/api/v1/results/schema", result_schema.merged_schema),
+    Route("/api/v1/exports", exports.list_exports),
+    Route("/api/v1/exports", exports.create_export, methods=["POST"]),
+    Route(_EXPORT, exports.get_export),
+    Route(_EXPORT, exports.delete_export, methods=["DELETE"]),
+    Route(f"{_EXPORT}/file", exports.get_export_file),
     Route("/api/v1/schedules", schedules.list_schedules),
     Route(_SCHEDULE, schedules.get_schedule),
     Route(f"{_SCHEDULE}/{{action}}", schedules.act_on_schedule, methods=["POST"]),

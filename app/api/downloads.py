@@ -2,26 +2,34 @@
 
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from app.api.parameters import Parameters
-from app.api.problems import bad_parameter
+from app.api.problems import ProblemError, bad_parameter
+from app.canonical import Json
+from app.export.column_types import Columns
 from app.export.compression import COMPRESSIONS, Compression, Packer
 from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter
-from app.export.formats import FORMATS, Writer
+from app.export.formats import FORMATS, NdjsonWriter, Writer
+from app.export.parquet_writer import ParquetWriter, is_installed
+from app.export.stream import Written
 from app.export.table import Shape
+from app.export.trailer import TrailedNdjsonWriter
+from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 
 SHAPES: tuple[Shape, ...] = ("flat", "record")
 CSV_PARAMETERS = ("bom", "separator", "guard")
 PARAMETERS = ("format", "shape", *CSV_PARAMETERS, "compression")
-"""What every download takes."""
+DELTA_PARAMETERS = ("after", "trailer")
+"""What every download takes; and those of results."""
 
 _NAME_LENGTH_MAX = 80
+_LEAST_FIRST = ("open", "unverified", "incomplete", "complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +43,52 @@ class Download:
     """Of the file itself, as asked for."""
     coding: Compression | None
     """Of its way through HTTP alone; never both."""
+    has_trailer: bool = False
 
-    def writer(self, columns: Sequence[str]) -> Writer:
-        """Writes rows with these columns."""
+    def writer(
+        self,
+        columns: Columns,
+        sheet: str = "Results",
+        *,
+        trailer: Callable[[], dict[str, Json]] | None = None,
+    ) -> Writer:
+        """Writes rows with these columns; `trailer` says in the end what the file is.
+
+        Raises a 400 if they are too many for the format.
+        """
+        if self.has_trailer and trailer is not None:
+            return TrailedNdjsonWriter(columns, trailer)
         if self.format is CsvWriter:
             return CsvWriter(columns, self.csv)
+        if self.format is XlsxWriter:
+            return XlsxWriter(self.fitting(columns), sheet)
         return self.format(columns)
+
+    def fitting(self, columns: Columns) -> Columns:
+        """These columns. Raises a 400 if they are too many for the format."""
+        if self.format is XlsxWriter and len(columns) > COLUMNS_MAX:
+            raise bad_parameter(
+                "format",
+                f"xlsx has {COLUMNS_MAX:,} columns at most, and these are {len(columns):,};"
+                " another format has room, and so has shape=record",
+            )
+        return columns
 
     def packer(self) -> Packer:
         """Compresses what the writer wrote."""
         return Packer(self.compression or self.coding)
 
-    def answer(self, content: AsyncIterator[bytes], *names: str | None) -> Response:
+    def answer(
+        self,
+        content: AsyncIterator[bytes],
+        *names: str | None,
+        facts: "Facts | None" = None,
+        written: Written | None = None,
+    ) -> "FileAnswer":
         """The file, streamed; its name is made of those `names` that are known.
 
-        If the content breaks off, so does the connection: never a whole file.
+        Headers tell its `facts`; `written` tells how far it is. If the content breaks off, so
+        does the connection: never a whole file.
         """
         extension = self.format.extension
         media_type = self.format.media_type
@@ -62,20 +101,87 @@ class Download:
         if self.coding is not None:
             headers["Content-Encoding"] = self.coding.name
         headers["Content-Disposition"] = disposition(names, extension)
-        return StreamingResponse(content, media_type=media_type, headers=headers)
+        facts, written = facts or Facts(), written or Written()
+        answer = FileAnswer(content, media_type=media_type, headers=headers | facts.headers)
+        answer.facts, answer.written = facts, written
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a file at its start: it is a snapshot, whatever comes meanwhile."""
+
+    completeness: str | None = None
+    """The least of the runs in it; None if there are none."""
+    runs_open: int = 0
+    rows_expected: int | None = None
+    """How many rows it will have, if that is known."""
+    next_cursor: str | None = None
+    """Of a delta."""
+
+    @classmethod
+    def of(
+        cls,
+        states: Mapping[str, int],
+        *,
+        rows: int | None = None,
+        next_cursor: str | None = None,
+    ) -> "Facts":
+        """Of a file that is made of so many runs of each completeness."""
+        least = next((state for state in _LEAST_FIRST if states.get(state)), None)
+        return cls(least, states.get(_LEAST_FIRST[0], 0), rows, next_cursor)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As HTTP tells them."""
+        headers = {}
+        if self.completeness is not None:
+            headers["X-Completeness"] = self.completeness
+            headers["X-Runs-Open"] = str(self.runs_open)
+        if self.next_cursor is not None:
+            headers["X-Next-Cursor"] = self.next_cursor
+        return headers
+
+    def trailer(self, written: Written) -> dict[str, Json]:
+        """As the last line of a file tells them."""
+        return {
+            "rows": written.rows,
+            "next_cursor": self.next_cursor,
+            "completeness": self.completeness,
+            "runs_open": self.runs_open,
+        }
+
+
+class FileAnswer(StreamingResponse):
+    """A file on its way."""
+
+    facts: Facts
+    written: Written
 
 
 def chosen_download(request: Request, parameters: Parameters) -> Download | None:
-    """The file that is asked for; None if a page is. Raises a 400 for what does not go together.
+    """The file that is asked for; None if a page is.
 
+    Raises a 400 for what does not go together, a 501 for what is not installed.
     `?format=` counts before the Accept header, of which only formats named outright count.
     """
     chosen = _chosen_format(request, parameters)
+    if chosen is ParquetWriter and not is_installed():
+        raise ProblemError(
+            501,
+            "Not installed",
+            "format: parquet needs pyarrow where the collector runs: pip install"
+            " 'edges-collector[parquet]', then start it again",
+            parameter="format",
+        )
     csv = _csv_options(parameters, is_csv=chosen is CsvWriter)
     name = parameters.choice("compression", tuple(COMPRESSIONS))
     if name is not None and (chosen is None or not chosen.is_compressible):
         formats = ", ".join(name for name, writer in FORMATS.items() if writer.is_compressible)
         raise bad_parameter("compression", f"is for downloads alone, with format one of {formats}")
+    has_trailer = "trailer" in parameters and parameters.flag("trailer")
+    if has_trailer and chosen is not NdjsonWriter:
+        raise bad_parameter("trailer", "is for NDJSON alone; ask for format=ndjson")
     if chosen is None:
         return None
     shape = parameters.choice("shape", SHAPES)
@@ -86,6 +192,7 @@ def chosen_download(request: Request, parameters: Parameters) -> Download | None
         csv=csv,
         compression=COMPRESSIONS[name] if name else None,
         coding=None if name or not chosen.is_compressible else accepted_coding(", ".join(accepted)),
+        has_trailer=has_trailer,
     )
 
 

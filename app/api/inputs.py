@@ -4,12 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import downloads
-from app.api.downloads import SHAPES, chosen_download
+from app.api.downloads import SHAPES, Facts, chosen_download
 from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
 from app.export.records import flat_input
+from app.export.sheets import FurtherSheets, run_facts
 from app.export.stream import OrderChangedError, input_columns, inputs_file
+from app.export.table import SheetWriter
 from app.record import input_record
 from app.store import cursor
 from app.store.views import InputFilter
@@ -30,15 +32,23 @@ async def run_inputs(request: Request) -> Response:
     asked = chosen_download(request, parameters)
     if asked is not None:
         columns = input_columns(await reader.fields([run.run_uid]), asked.shape)
+        writer = asked.writer(columns, "Inputs")
+        further = None
+        if isinstance(writer, SheetWriter):
+            sheets = FurtherSheets(reader, writer, [run.snapshot], [run_facts(run)])
+            further = sheets.behind_inputs()
         content = inputs_file(
             reader,
             run.snapshot,
             chosen,
-            asked.writer(columns),
+            writer,
             shape=asked.shape,
             packer=asked.packer(),
+            further=further,
         )
-        return asked.answer(content, "inputs", run.action_name, run.run_uid)
+        return asked.answer(
+            content, "inputs", run.action_name, run.run_uid, facts=Facts.of({run.completeness: 1})
+        )
     limit = parameters.limit()
     given = parameters.text("cursor")
     order_no, after = cursor.decode("inputs", given, (int, bytes)) if given else (0, b"")

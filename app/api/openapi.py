@@ -10,9 +10,11 @@ from app.api import (
     callbacks,
     erasures,
     event_paths,
+    export_paths,
     inputs,
     quarantine,
     reconciling,
+    result_schema,
     results,
     runs,
     schedules,
@@ -37,6 +39,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.Asked,
     schema.RunPage,
     schema.ResultPage,
+    schema.ResultSchema,
+    schema.RunSummary,
     schema.InputPage,
     schema.CallbackPage,
     schema.QuarantinePage,
@@ -48,6 +52,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.Erasure,
     schema.ErasurePage,
     *event_paths.MODELS,
+    *export_paths.MODELS,
 )
 
 
@@ -159,6 +164,9 @@ def _paths() -> dict[str, Any]:
             )
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
+        f"{run}/summary": {
+            "get": read("getRunSummary", "A run in figures", "RunSummary", path=("run_uid",))
+        },
         f"{run}/results": {
             "get": read(
                 "listRunResults",
@@ -167,6 +175,14 @@ def _paths() -> dict[str, Any]:
                 results.RUN_PARAMETERS,
                 path=("run_uid",),
                 is_file=True,
+            )
+        },
+        f"{run}/results/schema": {
+            "get": read(
+                "getRunResultSchema",
+                "What the results of a run look like, and how full their columns are",
+                "ResultSchema",
+                path=("run_uid",),
             )
         },
         f"{run}/inputs": {
@@ -204,6 +220,15 @@ def _paths() -> dict[str, Any]:
                 "ResultPage",
                 results.MERGED_PARAMETERS,
                 is_file=True,
+            )
+        },
+        "/api/v1/results/schema": {
+            "get": read(
+                "getResultSchema",
+                "What the results of several runs look like together",
+                "ResultSchema",
+                result_schema.MERGED_PARAMETERS,
+                by_custom_data=True,
             )
         },
         "/api/v1/schedules": {
@@ -247,6 +272,7 @@ def _paths() -> dict[str, Any]:
             }
         },
         **event_paths.paths(),
+        **export_paths.paths(),
         "/healthz": health("healthz", "Alive"),
         "/readyz": {
             "get": {

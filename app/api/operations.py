@@ -4,6 +4,7 @@ from typing import Any
 
 from app.export.compression import COMPRESSIONS
 from app.export.csv_writer import SEPARATORS
+from app.export.distinct import KEEPS
 from app.export.formats import FORMATS
 from app.store.views import RUN_SORTS
 
@@ -12,7 +13,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "cursor": {"description": "`next_cursor` of the page before."},
     "format": {
         "schema": {"type": "string", "enum": list(FORMATS)},
-        "description": "Stream everything as a file instead of a page.",
+        "description": (
+            "Stream everything as a file instead of a page. In xlsx, sheets of failed inputs, and"
+            " of facts about the runs and the file, come behind the results."
+        ),
     },
     "shape": {
         "schema": {"type": "string", "enum": ["flat", "record"]},
@@ -44,6 +48,47 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "q": {"description": "Part of a run uid, or a value of some custom_data."},
     "created_after": {"schema": {"type": "string", "format": "date-time"}},
     "received_after": {"schema": {"type": "string", "format": "date-time"}},
+    "received_before": {"schema": {"type": "string", "format": "date-time"}},
+    "fields": {
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": (
+            "Only these fields, in this order: names of flat columns, with commas between or"
+            " repeated. An object stands for all that is in it. In the nested shape, `data`,"
+            " `custom_data` and `input` are pruned alike."
+        ),
+    },
+    "omit": {
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "Leave these fields out; names as in `fields`.",
+    },
+    "unwind": {
+        "description": (
+            "Of downloads: the name of a list in the data. Each of its elements becomes a row, with"
+            " the element in the list's place and `_unwind_index`; an empty or missing list"
+            " gives one row without it."
+        )
+    },
+    "distinct_on": {
+        "description": (
+            "Of downloads: one row for each value of this column, over all runs. `auto` is the"
+            " immutable id of what the action returns: of a profile, a company, a post or a"
+            " message. Rows without a value are all kept."
+        )
+    },
+    "keep": {
+        "schema": {"type": "string", "enum": list(KEEPS), "default": "first"},
+        "description": (
+            "Which of the rows with the same `distinct_on`; `merge` fills fields that are null or"
+            " missing in the first one's data from later ones."
+        ),
+    },
+    "join": {
+        "schema": {"type": "string", "enum": ["inputs"]},
+        "description": (
+            "Of downloads: a row for each input with each of its results beside it; inputs without"
+            " results have one row, with their status and error."
+        ),
+    },
     "run_uid": {"schema": {"type": "array", "items": {"type": "string"}}},
     "status": {"schema": {"type": "array", "items": {"type": "string"}}},
     "seq": {"schema": {"type": "integer", "minimum": 0}},
@@ -63,6 +108,39 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Go on although results are missing, which may be lost for good.",
     },
 }
+FILE_PARAMETERS: dict[str, dict[str, Any]] = {
+    "after": {
+        "description": (
+            "Of downloads: only what is new since the one that gave this `X-Next-Cursor`, in the"
+            " order of arrival; `start` for the first one. Each result comes once. What came and"
+            " counts no more is not taken back."
+        ),
+    },
+    "trailer": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": (
+            'Of NDJSON: end with a line `{"_trailer": {"rows", "next_cursor",'
+            ' "completeness", "runs_open"}}`, without which the file is not whole.'
+        ),
+    },
+}
+"""What files take that other lists do not, or mean otherwise."""
+
+FILE_HEADERS = {
+    "X-Completeness": {
+        "description": "Of downloads: the least of the runs in it, when it was begun.",
+        "schema": {"type": "string", "enum": ["open", "unverified", "incomplete", "complete"]},
+    },
+    "X-Runs-Open": {
+        "description": "Of downloads: how many runs in it were open then.",
+        "schema": {"type": "integer"},
+    },
+    "X-Next-Cursor": {
+        "description": "Of deltas: `after` of the next one.",
+        "schema": {"type": "string"},
+    },
+}
+_BINARY = {"type": "string", "format": "binary"}
 CUSTOM_DATA = {
     "name": "custom_data",
     "in": "query",
@@ -101,6 +179,7 @@ READ_PROBLEMS = problems(
     }
 )
 
+_FILE_PROBLEMS = problems({"501": "The format needs what is not installed; the answer says what."})
 
 EDGES_PROBLEMS = problems(
     {
@@ -136,29 +215,37 @@ def read(
     *,
     path: tuple[str, ...] = (),
     is_file: bool = False,
+    by_custom_data: bool = False,
 ) -> dict[str, Any]:
     """An operation that reads; `query` names its parameters, `model` what it answers."""
     found = operation(name, summary, path)
+    known = PARAMETERS | (FILE_PARAMETERS if is_file else {})
     for parameter in query:
         found["parameters"].append(
             {"name": parameter, "in": "query", "schema": {"type": "string"}}
-            | PARAMETERS.get(parameter, {})
+            | known.get(parameter, {})
         )
     ok: dict[str, Any] = {"description": "The body."}
     if model is not None:
         ok = json_answer(model, "The rows.")
-    if is_file:
+    if is_file or by_custom_data:
         found["parameters"].append(CUSTOM_DATA)
+    if is_file:
+        ok["headers"] = FILE_HEADERS
         ok["content"] |= {
-            writer.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+            writer.media_type.partition(";")[0]: {
+                "schema": {"type": "string"} if writer.is_compressible else _BINARY
+            }
             for writer in FORMATS.values()
             if writer.media_type != "application/json"
         }
         ok["content"] |= {
-            compression.media_type: {"schema": {"type": "string", "format": "binary"}}
-            for compression in COMPRESSIONS.values()
+            compression.media_type: {"schema": _BINARY} for compression in COMPRESSIONS.values()
         }
-    return {**found, "responses": {"200": ok, **READ_PROBLEMS}}
+    return {
+        **found,
+        "responses": {"200": ok, **READ_PROBLEMS, **(_FILE_PROBLEMS if is_file else {})},
+    }
 
 
 def health(name: str, summary: str) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class Parameters:
                 raise bad_parameter(name, "given twice")
             self._values.setdefault(name, []).append(value)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether it is given."""
+        return name in self._values
+
     def text(self, name: str) -> str | None:
         """A text, None if it is not given. Empty text is refused."""
         value = self._values.get(name, [None])[0]

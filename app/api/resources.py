@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 
 from app.api.problems import not_found
+from app.export.jobs import ExportFolder
 from app.model import Arrival, Outcome
 from app.notify.live import LiveEvents
 from app.notify.sealing import Seal
@@ -23,6 +25,8 @@ class Resources:
 
     store: Store
     result_keys: tuple[str, ...]
+    data_dir: Path
+    """Where files go that an answer needs on its way."""
     store_callback: Callable[[Arrival], Awaitable[Outcome]]
     """Log a callback; returns once it is durable."""
     waiting: Callable[[], int]
@@ -53,6 +57,9 @@ class Resources:
     """Say that endpoints changed, or that something is to be delivered."""
     wake_erasing: Callable[[], None]
     """Say that an erasure was asked for."""
+    export_folder: ExportFolder
+    wake_exports: Callable[[], None]
+    """Say that a file was asked for."""
 
     @property
     def reader(self) -> Reader:

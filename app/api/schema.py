@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -138,7 +138,11 @@ class Run(BaseModel):
 
 
 class Result(BaseModel):
-    """A result with where it comes from."""
+    """A result with where it comes from; without what `fields` and `omit` leave out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["source", "callback_ref_uid", "batch_uid"]}
+    )
 
     run_uid: str
     result_id: str
@@ -360,6 +364,78 @@ class ResultPage(BaseModel):
 
     data: list[Result]
     next_cursor: str | None
+
+
+class ResultColumn(BaseModel):
+    """A column of the flat formats."""
+
+    name: str
+    type: Annotated[
+        str,
+        Field(
+            description="`text`, `boolean`, `integer` (64 bits), `real`, `time`, `list<…>` or"
+            " `struct<…>`. What is mixed is `text`."
+        ),
+    ]
+    fill_rate: Annotated[
+        float | None,
+        Field(description="The share of results in the sample that have it; null without any."),
+    ]
+    examples: Annotated[
+        list[Any], Field(description="Some of its values; lists and objects as JSON text.")
+    ]
+
+
+class ResultSample(BaseModel):
+    """The results that were looked at, evenly spread."""
+
+    results: int
+    is_whole: Annotated[bool, Field(description="Whether that was all of them.")]
+
+
+class ResultSchema(BaseModel):
+    """What results look like."""
+
+    columns: Annotated[list[ResultColumn], Field(description="In the order of the files.")]
+    sample: ResultSample
+    json_schema: Annotated[
+        dict[str, Any], Field(description="JSON Schema (2020-12) of a result's record.")
+    ]
+
+
+class InputsByResults(BaseModel):
+    """Inputs with so many results, or from so many up `to` so many."""
+
+    results: int
+    to: int
+    inputs: int
+
+
+class Interval(BaseModel):
+    """What came from then on, for `interval_s` seconds."""
+
+    since: Annotated[Timestamp, Field(alias="from")]
+    callbacks: int
+    results: Annotated[int, Field(description="Those that count.")]
+
+
+class OverTime(BaseModel):
+    """A run by intervals; those in which nothing came are left out."""
+
+    interval_s: int
+    intervals: list[Interval]
+
+
+class RunSummary(BaseModel):
+    """A run in figures."""
+
+    run_uid: str
+    inputs_by_status: dict[str, int]
+    inputs_by_error: Annotated[dict[str, int], Field(description="By label, most frequent first.")]
+    inputs_by_results: list[InputsByResults]
+    over_time: OverTime
+    columns: list[ResultColumn]
+    sample: ResultSample
 
 
 class InputPage(BaseModel):

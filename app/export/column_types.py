@@ -30,6 +30,9 @@ ColumnType = Scalar | ListType | StructType
 what is mixed, beyond 64 bits, nested too deep, or never was anything but null.
 """
 
+Columns = dict[str, ColumnType]
+"""The columns of a table by name, in their order."""
+
 _SCALARS: tuple[tuple[Scalar, Kinds], ...] = (
     ("boolean", Kinds.BOOLEAN),
     ("integer", Kinds.INTEGER),
@@ -39,9 +42,7 @@ _SCALARS: tuple[tuple[Scalar, Kinds], ...] = (
 """The narrowest first, each with the kinds that it holds exactly."""
 
 
-def column_types(
-    fields: Mapping[str, Kinds], within: Mapping[Path, Kinds]
-) -> dict[str, ColumnType]:
+def column_types(fields: Mapping[str, Kinds], within: Mapping[Path, Kinds]) -> Columns:
     """The type of each of `fields` by what it has held; `within` says what was in their lists."""
     members: dict[Path, list[str]] = {}
     for path in within:

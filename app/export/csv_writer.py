@@ -6,7 +6,7 @@ all the rest of a row. Tests compare both.
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,13 +38,13 @@ class CsvWriter(TableWriter[str]):
     shape: ClassVar[Shape] = "flat"
     is_compressible: ClassVar[bool] = True
 
-    def __init__(self, columns: Sequence[str], options: CsvOptions = CsvOptions()) -> None:
+    def __init__(self, columns: Collection[str], options: CsvOptions = CsvOptions()) -> None:
         super().__init__(columns)
         self._options = options
 
     def start(self) -> bytes:
         """The header."""
-        header = self.lines([self.as_cells(self.columns)])
+        header = self.lines([self.as_cells(list(self.columns))])
         return codecs.BOM_UTF8 + header if self._options.has_bom else header
 
     def as_cells(self, values: Sequence[Json]) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.canonical import dumps
-from app.export.records import result_record
+from app.export.layouts import result_record
 from app.export.stream import results, snapshot
 from app.record import Record
 from app.store.reader import Reader

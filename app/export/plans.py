@@ -5,7 +5,7 @@ row's outline, and an outline's plan says where in that list the value of each c
 rows cost a look-up and a pass in C, instead of a walk that composes a name for each field.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeVar
 
@@ -35,7 +35,7 @@ class Plans(Generic[Cell]):
 
     def __init__(
         self,
-        columns: Sequence[str],
+        columns: Collection[str],
         sections: Sequence[Section],
         own: Sequence[str],
         as_cells: Callable[[Sequence[Json]], Sequence[Cell]],

@@ -1,17 +1,17 @@
 """Results as rows, in their nested and in their flat shape; inputs in the flat one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orjson import Fragment
-
-from app.canonical import Json, canonical, digest, parse
+from app.canonical import Json, canonical, digest, dumps, parse
 from app.envelope import opened
 from app.erased import is_erased, shown
+from app.export.column_types import Columns, Scalar
+from app.export.filling import filled_by
 from app.export.plans import Section
 from app.fields import flatten
 from app.model import results_of, timestamp
-from app.record import Record, callback_ref
+from app.record import Record
 from app.store.views import CountedCallback, CountedPage, ResultPosition, page_key
 
 
@@ -33,6 +33,17 @@ class Result:
     custom_data: Json
     received_ms: int
     data: Json
+    unwind_index: int | None = None
+    """Where in a list its data were, if that list was unwound."""
+
+    @property
+    def text(self) -> bytes:
+        """Its data as JSON."""
+        return dumps(self.data)
+
+    def fill(self, more: Iterable[dict[str, Json]]) -> None:
+        """Fill its data with what they lack."""
+        self.data = filled_by(self.data, more)
 
     @property
     def position(self) -> ResultPosition:
@@ -47,13 +58,13 @@ def results_in(
     body = parse(callback.body)
     _, results = results_of(body, result_keys)
     given, custom_data = shown(body.get("input")), shown(body.get("custom_data"))
-    page_id = digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
+    page = page_id(run_uid, callback)
     for place, data in enumerate(results):
         if is_erased(data):
             continue
         yield Result(
             run_uid=run_uid,
-            result_id=f"{page_id}-{place}",
+            result_id=f"{page}-{place}",
             place=place,
             source="callback",
             callback_key=callback.callback_key,
@@ -64,6 +75,11 @@ def results_in(
             received_ms=callback.received_ms,
             data=shown(data),
         )
+
+
+def page_id(run_uid: str, callback: CountedCallback) -> str:
+    """What the ids of a callback's results begin with."""
+    return digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
 
 
 def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result]:
@@ -89,21 +105,6 @@ def results_on(run_uid: str, page: CountedPage, entry: bytes) -> Iterator[Result
             )
 
 
-def result_record(result: Result) -> Record:
-    """The nested shape, ready to be written: what the sender gave is canonical JSON already."""
-    return {
-        "run_uid": result.run_uid,
-        "result_id": result.result_id,
-        "source": result.source,
-        "callback_ref_uid": callback_ref(result.callback_key),
-        "batch_uid": result.batch_uid,
-        "input": Fragment(canonical(result.input)),
-        "custom_data": Fragment(canonical(result.custom_data)),
-        "received_at": timestamp(result.received_ms),
-        "data": Fragment(canonical(result.data)),
-    }
-
-
 RESULT_COLUMNS = (
     "run_uid",
     "result_id",
@@ -119,29 +120,57 @@ RESULT_COLUMNS = (
 RESULT_OWN_COLUMNS = ("_run_uid", "_result_id", "_received_at")
 
 
-def data_column(field: str) -> str:
-    """The column of a field of the data.
+_TYPES: dict[str, Scalar] = {
+    "received_at": "time",
+    "_received_at": "time",
+    "unwind_index": "integer",
+    "_unwind_index": "integer",
+    "result_count": "integer",
+    "_result_count": "integer",
+    "error.retryable": "boolean",
+    "started_at": "time",
+    "_started_at": "time",
+    "finished_at": "time",
+    "_finished_at": "time",
+}
+"""Of our own columns that are no text."""
+
+
+def typed(names: Iterable[str]) -> Columns:
+    """Our own columns with their types."""
+    return {name: _TYPES.get(name, "text") for name in names}
+
+
+def data_section(own: Sequence[str]) -> Section:
+    """The data of results in a table that has these columns of its own.
 
     Fields that are called as other columns are have a backslash before them, which is unlike
     any field: there it comes before a dot or another one (`app.fields.escaped`).
     """
-    is_taken = field.startswith(("input.", "custom_data.")) or field in RESULT_OWN_COLUMNS
-    return f"\\{field}" if is_taken else field
+    groups = dict.fromkeys(("input", "custom_data", *[name.partition(".")[0] for name in own]))
+    taken, names = tuple(f"{group}." for group in groups), frozenset(own)
+    return Section(
+        "data", lambda field: f"\\{field}" if field.startswith(taken) or field in names else field
+    )
 
 
+_DATA = data_section(RESULT_OWN_COLUMNS)
+data_column = _DATA.column
 _CUSTOM_DATA = Section("custom_data", "custom_data.{}".format)
 _INPUT = Section("input", "input.{}".format)
-RESULT_SECTIONS = (Section("data", data_column), _CUSTOM_DATA, _INPUT)
+RESULT_SECTIONS = (_DATA, _CUSTOM_DATA, _INPUT)
 INPUT_SECTIONS = (_INPUT, _CUSTOM_DATA)
 """What of a row opens up into columns, in their order."""
 
 
-def flat_result(result: Result) -> Record:
-    """The flat shape: the fields of the data, then custom_data, input and our own."""
-    values = (result.data, result.custom_data, result.input)
-    row = _opened(RESULT_SECTIONS, values)
-    row.update(zip(RESULT_OWN_COLUMNS, result_own(result), strict=True))
-    return row
+def result_field(column: str) -> tuple[str, str] | None:
+    """The section and the field that a column of results is of; None of our own columns."""
+    if column in RESULT_OWN_COLUMNS:
+        return None
+    for section in (_CUSTOM_DATA, _INPUT):
+        if column.startswith(f"{section.name}."):
+            return section.name, column.removeprefix(f"{section.name}.")
+    return "data", column[1:] if data_column(column[1:]) == column else column
 
 
 def result_own(result: Result) -> tuple[Json, ...]:
@@ -183,7 +212,7 @@ INPUT_OWN_COLUMNS = (
 
 def flat_input(record: Record) -> Record:
     """The flat shape of an input record; without the columns of an error if there was none."""
-    row = _opened(INPUT_SECTIONS, (record["input"], record["custom_data"]))
+    row = opened_row(INPUT_SECTIONS, (record["input"], record["custom_data"]))
     row.update({f"error.{key}": value for key, value in (record["error"] or {}).items()})
     for name in ("status", "result_count", "input_uid", "run_uid", "started_at", "finished_at"):
         row[f"_{name}"] = record[name]
@@ -204,7 +233,7 @@ def input_own(record: Record) -> tuple[Json, ...]:
     )
 
 
-def _opened(sections: Sequence[Section], values: Sequence[Json]) -> Record:
+def opened_row(sections: Sequence[Section], values: Sequence[Json]) -> Record:
     """The columns of these sections. What is no object is the column `value` of its section."""
     row: Record = {}
     for section, value in zip(sections, values, strict=True):

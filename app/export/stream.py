@@ -6,25 +6,30 @@ the event loop goes on acknowledging callbacks meanwhile.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
+from app.export.column_types import Columns
 from app.export.compression import Packer
-from app.export.formats import Writer
+from app.export.delta import Delta, Fresh
+from app.export.formats import LineWriter, Writer
+from app.export.layouts import RESULTS, flat_result, opened_columns, result_record
+from app.export.parquet_writer import ParquetWriter
+from app.export.record_lines import KeyedLine, callback_lines, record_lines
 from app.export.records import (
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
     RESULT_COLUMNS,
-    RESULT_OWN_COLUMNS,
-    RESULT_SECTIONS,
     Result,
     flat_input,
-    flat_result,
-    result_record,
     results_in,
     results_on,
+    typed,
 )
+from app.export.skimming import Skim, Skimmed
 from app.export.table import Shape, TableWriter, input_lines, result_lines
+from app.export.unparsed import UnparsedResults, left_unparsed
 from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
@@ -33,6 +38,7 @@ from app.store.views import (
     START,
     CountedCallback,
     CountedPage,
+    Fields,
     InputFilter,
     ResultFilter,
     ResultPosition,
@@ -50,6 +56,13 @@ PORTION_PAGES = 2
 _SNAPSHOT_TRIES = 20
 
 Row = TypeVar("Row")
+
+
+@dataclass(slots=True)
+class Written:
+    """How far a file is."""
+
+    rows: int = 0
 
 
 class OrderChangedError(StoreError):
@@ -90,37 +103,108 @@ async def results(
     """The results of a run in export order, in portions.
 
     `limit` bounds how many are read ahead of the caller's own bound: about so many come.
+    Of a delta, only those that are new, in the order of arrival.
     """
-    while True:
-        callbacks = await reader.counted_callbacks(
-            run,
-            chosen,
-            after=after,
-            limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
-            bytes_max=PORTION_BYTES,
-        )
-        if not callbacks:
-            break
+    if run.since is not None:
+        async for portion in _new_results(reader, run, chosen, result_keys):
+            yield portion
+        return
+    async for callbacks in _callbacks(reader, run, chosen, after=after, limit=limit):
         portion = await asyncio.to_thread(_read, run.run_uid, callbacks, result_keys)
         if after.place >= 0:
             portion = [result for result in portion if result.position > after]
         yield portion
-        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
-    if chosen.input_key is not None or chosen.custom:
-        return  # of whose input such a result is, nobody knows
     async for portion in _from_outputs(reader, run, chosen, after):
         yield portion
+
+
+async def skimmed(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    skim: Skim,
+) -> AsyncIterator[Sequence[Result | Skimmed]]:
+    """As `results`, with no more of each than is to be skimmed."""
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(skim.results_in, callbacks)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield portion
+
+
+async def _callbacks(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    *,
+    after: ResultPosition = START,
+    limit: int | None = None,
+) -> AsyncIterator[list[CountedCallback]]:
+    """Callbacks whose results count, from the one of `after` on, in portions."""
+    while callbacks := await reader.counted_callbacks(
+        run,
+        chosen,
+        after=after,
+        limit=PORTION_CALLBACKS if limit is None else min(limit, PORTION_CALLBACKS),
+        bytes_max=PORTION_BYTES,
+    ):
+        yield callbacks
+        after = ResultPosition(callbacks[-1].order_key, callbacks[-1].callback_key, -1)
+
+
+async def _new_results(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[Result]]:
+    delta = Delta(reader, run, chosen)
+    async for callbacks, fresh in delta.callbacks():
+        portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
+        if portion:
+            yield portion
+    listed = run._replace(counted_pages=delta.pages)
+    async for portion in _from_outputs(reader, listed, chosen, START):
+        yield portion
+
+
+async def _new_lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    delta = Delta(reader, run, chosen)
+    async for callbacks, fresh in delta.callbacks():
+        if all(fresh(callback) is None for callback in callbacks):
+            yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+            continue
+        portion = await asyncio.to_thread(_read_new, run.run_uid, callbacks, fresh, result_keys)
+        yield await asyncio.to_thread(record_lines, portion)
+    listed = run._replace(counted_pages=delta.pages)
+    async for portion in _from_outputs(reader, listed, chosen, START):
+        yield await asyncio.to_thread(record_lines, portion)
+
+
+def _read_new(
+    run_uid: str, callbacks: Sequence[CountedCallback], fresh: Fresh, result_keys: Sequence[str]
+) -> list[Result]:
+    found: list[Result] = []
+    for callback in callbacks:
+        bits = fresh(callback)
+        if bits != 0:
+            found += (
+                result
+                for result in results_in(run_uid, callback, result_keys)
+                if bits is None or bits >> result.place & 1
+            )
+    return found
 
 
 async def _from_outputs(
     reader: Reader, run: RunSnapshot, chosen: ResultFilter, after: ResultPosition
 ) -> AsyncIterator[list[Result]]:
     """What only `/outputs` showed, page by page."""
+    if chosen.names_inputs:
+        return  # of whose input such a result is, nobody knows
     pages = run.counted_pages
     if after.order_key[:1] == OUTPUTS:
         pages = tuple(page for page in pages if page_key(page) >= after.order_key)
-    if chosen.received_after_ms is not None:
-        pages = tuple(page for page in pages if page.received_ms > chosen.received_after_ms)
+    if chosen.is_by_time:
+        pages = tuple(page for page in pages if chosen.takes_time(page.received_ms))
     for start in range(0, len(pages), PORTION_PAGES):
         some = pages[start : start + PORTION_PAGES]
         entries = await reader.raw_pages(run.run_uid, [page.seq for page in some])
@@ -142,7 +226,51 @@ def _read(
     ]
 
 
-async def results_file(
+async def run_by_run(
+    reader: Reader,
+    runs: Iterable[RunSnapshot],
+    rows_of: Callable[[RunSnapshot], AsyncIterator[list[Row]]],
+) -> AsyncIterator[list[Row]]:
+    """The rows of each run, one run after another.
+
+    Raises OrderChangedError if the inputs of a run got their order meanwhile.
+    """
+    for run in runs:
+        async for portion in rows_of(run):
+            yield portion
+        if run.since is not None:
+            continue  # it goes by another order
+        now = await reader.run(run.run_uid)
+        if now is not None and now.order_no != run.order_no:
+            raise OrderChangedError(run.run_uid)
+
+
+async def file_of(
+    portions: AsyncIterator[list[Row]],
+    write: Callable[[list[Row]], bytes],
+    writer: Writer,
+    packer: Packer | None = None,
+    *,
+    further: AsyncIterator[bytes] | None = None,
+    written: Written | None = None,
+) -> AsyncIterator[bytes]:
+    """A file with these rows, and what is `further` in it; it begins before any is there.
+
+    `written` counts the rows.
+    """
+    packer, written = packer or Packer(), written or Written()
+    is_unparsed = isinstance(writer, ParquetWriter)
+    yield packer.begin(writer.start())
+    async for portion in portions:
+        written.rows += _unparsed_rows(portion) if is_unparsed else len(portion)
+        yield await asyncio.to_thread(_packed, packer, write, portion)
+    if further is not None:
+        async for piece in further:
+            yield packer.add(piece)
+    yield packer.end(await asyncio.to_thread(writer.end))
+
+
+def results_file(
     reader: Reader,
     runs: Iterable[RunSnapshot],
     chosen: ResultFilter,
@@ -151,19 +279,94 @@ async def results_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
+    written: Written | None = None,
 ) -> AsyncIterator[bytes]:
-    """A file with the results of `runs`, one after another.
+    """A file with the results of `runs`, one after another, as they are; `written` counts them.
 
     Raises OrderChangedError, so that the file breaks off, if inputs got their order meanwhile.
+    `app.export.result_set` makes more of them.
     """
-    packer = packer or Packer()
-    write = _results_written(writer, shape)
-    yield packer.begin(writer.start())
-    for run in runs:
+    if shape == "record" and isinstance(writer, LineWriter):
+        lines = run_by_run(reader, runs, lambda run: _lines(reader, run, chosen, result_keys))
+        return file_of(lines, writer.lines, writer, packer, written=written)
+    if shape == "flat" and isinstance(writer, ParquetWriter):
+        some = run_by_run(reader, runs, lambda run: _unparsed(reader, run, chosen, result_keys))
+        return file_of(some, writer.results, writer, packer, written=written)
+    rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
+    return file_of(
+        rows, _results_written(writer, shape), writer, packer, further=further, written=written
+    )
+
+
+async def _lines(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[bytes]]:
+    """What `results` gives, as lines of JSON."""
+    if run.is_respelled:
         async for portion in results(reader, run, chosen, result_keys):
-            yield await asyncio.to_thread(_packed, packer, write, portion)
-        await _refuse_changed(reader, run)
-    yield packer.end(writer.end())
+            yield await asyncio.to_thread(record_lines, portion)
+        return
+    if run.since is not None:
+        async for lines in _new_lines(reader, run, chosen, result_keys):
+            yield lines
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(callback_lines, run.run_uid, callbacks, result_keys)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield await asyncio.to_thread(record_lines, portion)
+
+
+async def keyed_lines(
+    reader: Reader,
+    run: RunSnapshot,
+    chosen: ResultFilter,
+    result_keys: Sequence[str],
+    skim: Skim | None,
+) -> AsyncIterator[list[KeyedLine]]:
+    """What `results` gives, as lines of JSON, each with what is to be skimmed, if anything."""
+    if run.is_respelled:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield await asyncio.to_thread(_keyed, portion)
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(_keyed_cut, run.run_uid, callbacks, result_keys, skim)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield await asyncio.to_thread(_keyed, portion)
+
+
+def _keyed(results: Sequence[Result]) -> list[KeyedLine]:
+    return list(map(KeyedLine, record_lines(results), [result.data for result in results]))
+
+
+def _keyed_cut(
+    run_uid: str,
+    callbacks: Sequence[CountedCallback],
+    result_keys: Sequence[str],
+    skim: Skim | None,
+) -> list[KeyedLine]:
+    lines = callback_lines(run_uid, callbacks, result_keys)
+    if skim is None:
+        return list(map(KeyedLine, lines))
+    return list(map(KeyedLine, lines, [skimmed.data for skimmed in skim.results_in(callbacks)]))
+
+
+async def _unparsed(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[UnparsedResults | Result]]:
+    """What `results` gives, parsed only where it has to be."""
+    if run.since is not None:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield [*portion]
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield await asyncio.to_thread(left_unparsed, run.run_uid, callbacks, result_keys)
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield [*portion]
+
+
+def _unparsed_rows(portion: Sequence[object]) -> int:
+    return sum(len(one.data) if isinstance(one, UnparsedResults) else 1 for one in portion)
 
 
 def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
@@ -173,17 +376,11 @@ def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]
     return lambda portion: writer.rows(map(make, portion))
 
 
-def _packed(packer: Packer, write: Callable[[Iterable[Row]], bytes], portion: list[Row]) -> bytes:
+def _packed(packer: Packer, write: Callable[[list[Row]], bytes], portion: list[Row]) -> bytes:
     return packer.add(write(portion))
 
 
-async def _refuse_changed(reader: Reader, run: RunSnapshot) -> None:
-    now = await reader.run(run.run_uid)
-    if now is not None and now.order_no != run.order_no:
-        raise OrderChangedError(run.run_uid)
-
-
-async def inputs_file(
+def inputs_file(
     reader: Reader,
     run: RunSnapshot,
     chosen: InputFilter,
@@ -191,21 +388,25 @@ async def inputs_file(
     *,
     shape: Shape,
     packer: Packer | None = None,
+    further: AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """A file with the inputs of a run. Raises OrderChangedError as `results_file` does."""
-    packer = packer or Packer()
-    write = _inputs_written(writer, shape)
-    yield packer.begin(writer.start())
+    rows = run_by_run(reader, [run], lambda run: input_records(reader, run, chosen))
+    return file_of(rows, inputs_written(writer, shape), writer, packer, further=further)
+
+
+async def input_records(
+    reader: Reader, run: RunSnapshot, chosen: InputFilter
+) -> AsyncIterator[list[Record]]:
+    """The inputs of a run in export order, in portions."""
     after = b""
     while views := await reader.inputs(run, chosen, after=after, limit=PORTION_INPUTS):
-        records: list[Record] = [input_record(run.run_uid, view) for view in views]
-        yield await asyncio.to_thread(_packed, packer, write, records)
+        yield [input_record(run.run_uid, view) for view in views]
         after = views[-1].order_key
-    await _refuse_changed(reader, run)
-    yield packer.end(writer.end())
 
 
-def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
     if isinstance(writer, TableWriter):
@@ -213,21 +414,15 @@ def _inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]]
     return lambda records: writer.rows(map(flat_input, records))
 
 
-def result_columns(fields: dict[str, list[str]], shape: Shape = "flat") -> Sequence[str]:
-    """The columns of a table of results, from the field names by section."""
+def result_columns(fields: Fields, shape: Shape = "flat") -> Columns:
+    """The columns of a table of results, from the catalogue."""
     if shape == "record":
-        return RESULT_COLUMNS
-    return [
-        *(section.column(name) for section in RESULT_SECTIONS for name in fields[section.name]),
-        *RESULT_OWN_COLUMNS,
-    ]
+        return typed(RESULT_COLUMNS)
+    return RESULTS.columns(fields)
 
 
-def input_columns(fields: dict[str, list[str]], shape: Shape = "flat") -> Sequence[str]:
+def input_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of inputs: what was given first, to be given again."""
     if shape == "record":
-        return INPUT_COLUMNS
-    return [
-        *(section.column(name) for section in INPUT_SECTIONS for name in fields[section.name]),
-        *INPUT_OWN_COLUMNS,
-    ]
+        return typed(INPUT_COLUMNS)
+    return opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)

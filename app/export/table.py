@@ -1,19 +1,17 @@
 """Tables: formats whose rows have a cell for each column, and how rows get to their cells."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from app.canonical import Json
+from app.export.layouts import RESULTS, Layout, Row
 from app.export.plans import Plans
 from app.export.records import (
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
-    RESULT_OWN_COLUMNS,
-    RESULT_SECTIONS,
     Result,
     input_own,
-    result_own,
 )
 from app.record import Record
 
@@ -29,7 +27,8 @@ class TableWriter(ABC, Generic[Cell]):
     shape: ClassVar[Shape]
     is_compressible: ClassVar[bool]
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Collection[str]) -> None:
+        """A format with types takes `Columns`; others can do with names."""
         self.columns = columns
 
     @abstractmethod
@@ -53,13 +52,29 @@ class TableWriter(ABC, Generic[Cell]):
         """What makes the file whole; never written if the rows broke off."""
 
 
+class SheetWriter(TableWriter[Cell]):
+    """A format whose files can hold several tables, one after another."""
+
+    rows_written: int
+    """In all tables so far, without headers."""
+    cells_cut: int
+    """How many cells so far have only the beginning of what they should, and say so."""
+
+    @abstractmethod
+    def sheet(self, name: str, columns: Collection[str]) -> bytes:
+        """End the table, and begin another one: from now on, `columns` and rows are its."""
+
+
+def row_lines(writer: TableWriter[Cell], layout: Layout[Row]) -> Callable[[Iterable[Row]], bytes]:
+    """Writes rows in their flat shape: as `writer.rows` would of `layout.flat`."""
+    cells = Plans(writer.columns, layout.sections, layout.own, writer.as_cells).cells
+    values, own_values = layout.values, layout.own_values
+    return lambda rows: writer.lines(cells(values(row), own_values(row)) for row in rows)
+
+
 def result_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Result]], bytes]:
     """Writes results in their flat shape: as `writer.rows` would of `flat_result`."""
-    cells = Plans(writer.columns, RESULT_SECTIONS, RESULT_OWN_COLUMNS, writer.as_cells).cells
-    return lambda results: writer.lines(
-        cells((result.data, result.custom_data, result.input), result_own(result))
-        for result in results
-    )
+    return row_lines(writer, RESULTS)
 
 
 def input_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Record]], bytes]:

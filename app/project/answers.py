@@ -1,13 +1,14 @@
 """What one logged answer of Edges says, read liberally: a pure function of its body."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from app.canonical import Json, canonical
 from app.envelope import About, opened
-from app.erased import digest_of, input_key, shown
+from app.erased import digest_of, input_key, is_erased, shown
 from app.model import Logged, Source, normalise_error, read_status, read_time_ms
-from app.project.reading import shapes_of, short_text
+from app.project.catalogue import Catalogue
+from app.project.reading import short_text
 from app.told import Reading, ToldInput
 
 
@@ -38,14 +39,6 @@ class CallbackTold(NamedTuple):
     created_ms: int | None
 
 
-class OutputsTold(NamedTuple):
-    """A page of `/outputs`."""
-
-    digests: bytes
-    """16 bytes for each result, in order."""
-    fields: set[tuple[str, ...]]
-
-
 class Answer(NamedTuple):
     """One answer, understood as far as it can be."""
 
@@ -57,14 +50,20 @@ class Answer(NamedTuple):
     rows: int = 0
     """Of a page: how many it has."""
     inputs: Sequence[InputTold] = ()
-    outputs: OutputsTold | None = None
+    outputs: bytes | None = None
+    """Of a page of `/outputs`: 16 bytes for each result, its digest, in order."""
     callbacks: Sequence[CallbackTold] = ()
 
 
-def read_answer(logged: Logged) -> Answer | None:
-    """The answer in a log entry; None if it is none that this version knows."""
+def read_answer(logged: Logged, catalogue: Catalogue) -> Answer | None:
+    """The answer in a log entry; None if it is none that this version knows.
+
+    The fields of results are noted in the `catalogue`.
+    """
     try:
         about, value = opened(logged.body)
+        if logged.source == Source.OUTPUTS:
+            return _outputs(logged, about, value, catalogue)
         return _READERS[logged.source](logged, about, value)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -118,10 +117,12 @@ def _input(item: dict[str, Json], about: About, place: int, told_ms: int) -> Inp
     return InputTold(uid, key, alias, shown(given), shown(custom), input_json, custom_json, told)
 
 
-def _outputs(logged: Logged, about: About, value: list[Json]) -> Answer:
+def _outputs(logged: Logged, about: About, value: list[Json], catalogue: Catalogue) -> Answer:
     digests = b"".join([digest_of(result) for result in value])
-    outputs = OutputsTold(digests, shapes_of(value))
-    return Answer(logged, about, rows=len(value), outputs=outputs)
+    for result in value:
+        if not is_erased(result):
+            catalogue.see("data", shown(result))
+    return Answer(logged, about, rows=len(value), outputs=digests)
 
 
 def _callbacks(logged: Logged, about: About, value: list[Json]) -> Answer:
@@ -145,10 +146,9 @@ def _record(item: Json) -> CallbackTold | None:
     )
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Logged, About, Json], Answer]] = {
     Source.RUN.value: _run,
     Source.ACT.value: _act,
     Source.INPUTS.value: _inputs,
-    Source.OUTPUTS.value: _outputs,
     Source.CALLBACKS.value: _callbacks,
 }

@@ -6,13 +6,12 @@ twins the first in the list has the row that callbacks find; the others have the
 A callback may name no input, only its custom_data: it belongs to the first input with it.
 """
 
-from typing import Any
-
 from app.canonical import Json, canonical, digest, parse
 from app.erased import input_key, shown
-from app.fields import field_names, lookup_values, plain
+from app.fields import lookup_values
 from app.model import ENDED_INPUT_STATUSES, FAILED_INPUT_STATUSES, input_status
 from app.project.answers import InputTold
+from app.project.catalogue import Catalogue
 from app.project.reading import Reading
 from app.store.rows import NO_INPUT, Changes, InputRow, Known
 from app.told import ToldInput
@@ -29,15 +28,15 @@ def twin_key(key: bytes, uid: str) -> bytes:
 class Inputs:
     """Inputs by key, and what changes of them."""
 
-    def __init__(self, known: Known, changes: Changes) -> None:
+    def __init__(self, known: Known, changes: Changes, catalogue: Catalogue) -> None:
         self._changes = changes
+        self._catalogue = catalogue
         self._by_key = known.inputs
         self._by_no = {row.input_no: row for row in known.inputs.values()}
         # One object for each row, also where it was found both by its key and by an alias.
         self._by_alias = {
             key: self._by_no.setdefault(row.input_no, row) for key, row in known.aliased.items()
         }
-        self._shapes: set[tuple[str, tuple[str, ...]]] = set()
 
     def find(self, key: bytes) -> InputRow | None:
         """The row of a callback's input."""
@@ -52,15 +51,6 @@ class Inputs:
         row = self._by_key.setdefault(row.input_key, row)
         self._by_no[row.input_no] = row
         return row
-
-    def see_fields(self, section: str, names: tuple[str, ...]) -> None:
-        """Most results have the fields of those before them: look at each shape once."""
-        if (section, names) not in self._shapes:
-            self._shapes.add((section, names))
-            self._changes.fields.update([(section, name) for name in names])
-            if section == "custom_data":  # searched by what `lookup_values` calls them
-                paths = [("custom_paths", plain(name)) for name in names if plain(name) != name]
-                self._changes.fields.update(paths)
 
     # ------------------------------------------------------------ by callbacks
 
@@ -107,7 +97,7 @@ class Inputs:
             row.told, row.input_uid = item.told, item.uid
         if row.input == "null" and item.input_json != b"null":
             row.input = item.input_json.decode()
-            self.see_fields("input", names_of(item.input))
+            self._catalogue.see("input", item.input)
         self._tally(row, 1)
         self._changes.inputs[row.input_no] = row
 
@@ -166,8 +156,8 @@ class Inputs:
         changes.custom_values += [
             (path, value, row.input_no) for path, value in lookup_values(custom_data)
         ]
-        self.see_fields("input", names_of(given))
-        self.see_fields("custom_data", names_of(custom_data))
+        self._catalogue.see("input", given)
+        self._catalogue.see("custom_data", custom_data)
         return row
 
     # ------------------------------------------------------------------ counts
@@ -200,10 +190,3 @@ def _is_newer(told: ToldInput, known: ToldInput) -> bool:
 
 def _text(told: ToldInput) -> tuple[str, int, int]:
     return (told.status or "", told.output_count or 0, told.place)
-
-
-def names_of(value: Any) -> tuple[str, ...]:
-    """The field names of an input or custom_data."""
-    if isinstance(value, dict):
-        return field_names(value)
-    return () if value is None else ("value",)

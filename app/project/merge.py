@@ -9,6 +9,7 @@ its replays), the one with the smallest id counts. Both are minima over a set.
 from typing import Protocol
 
 from app.model import TERMINAL_STATUSES
+from app.project.catalogue import Catalogue
 from app.project.inputs import Inputs
 from app.project.reading import Reading
 from app.store.rows import NO_INPUT, CallbackRow, Changes, InputRow, Known
@@ -33,9 +34,10 @@ class Earlier(Protocol):
 class Merge:
     """Takes readings of one run, in any order, and gathers what they change."""
 
-    def __init__(self, known: Known, earlier: Earlier) -> None:
+    def __init__(self, known: Known, earlier: Earlier, catalogue: Catalogue) -> None:
+        """The `catalogue` hears of the fields of inputs; those of results it knows by reading."""
         self.changes = Changes(known.run)
-        self.inputs = Inputs(known, self.changes)
+        self.inputs = Inputs(known, self.changes, catalogue)
         self.has_taken_back = False
         """Whether results that counted before do not any more."""
         self._earlier = earlier
@@ -70,8 +72,6 @@ class Merge:
         if self.changes.run.told is not None:
             self.changes.run.told.note_arrival(row.key)
         self._see_run(reading, row)
-        for names in reading.fields:
-            self.inputs.see_fields("data", names)
         if row.content is not None:
             self._by_content.setdefault(row.content, []).append(row)
         if row.conflicts_with is not None:

@@ -6,13 +6,15 @@ from time import perf_counter, process_time, time_ns
 from typing import NamedTuple
 
 from app.event import Event
+from app.listed import digests_of
 from app.model import Logged, RunId, Source
 from app.project.answers import Answer, read_answer
+from app.project.catalogue import Catalogue
 from app.project.inputs import twin_key
 from app.project.merge import Merge
 from app.project.raising import Standing, raised, standing
 from app.project.reading import Reading, read_callback
-from app.project.recount import digests_of, has_any, recount
+from app.project.recount import has_any, recount
 from app.project.telling import Telling
 from app.proof import is_reset
 from app.settings import Settings
@@ -33,7 +35,8 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 ANSWER_BYTES_MAX = 1024 * 1024
 """Of answers of Edges in a batch, unless one alone is larger: read, they take many times that."""
 
-_SHAPES_MAX = 50_000
+_OUTLINES_MAX = 50_000
+"""Of all runs; then what is known of their fields is forgotten, and found out again."""
 
 
 class Projected(NamedTuple):
@@ -72,7 +75,7 @@ class Projector:
         self._log = log
         self._projection = projection
         self._result_keys = result_keys
-        self._fields_seen: set[tuple[RunId, str, str]] = set()
+        self._catalogues: dict[RunId, Catalogue] = {}
         self._expected: dict[RunId | None, tuple[int, int]] = {}
 
     def project_batch(self) -> Projected | None:
@@ -87,11 +90,14 @@ class Projector:
         is_news = bool(batch) and batch[-1].seq >= claim.announced_seq
         if (claim.from_seq, claim.derivation) != self._expected.pop(claim.run, None):
             # A rebuild, another worker or an erasure stepped in: what we wrote may be gone.
-            self._fields_seen.clear()
+            self._catalogues.clear()
         started, started_cpu = perf_counter(), process_time()
         by_run: dict[RunId, _Entries] = {}
         for logged in batch:
-            self._read(logged, by_run.setdefault(logged.run, _Entries([], [])))
+            entries = by_run.get(logged.run)
+            if entries is None:
+                entries = by_run[logged.run] = _Entries([], [], self._catalogue(logged.run))
+            self._read(logged, entries)
         compute_s, compute_cpu_s = perf_counter() - started, process_time() - started_cpu
         changes = [self._merge(run, entries, is_news=is_news) for run, entries in by_run.items()]
         is_saved = self._projection.save(changes, claim, next_seq)
@@ -115,16 +121,19 @@ class Projector:
 
     def _read(self, logged: Logged, entries: "_Entries") -> None:
         if logged.source == Source.CALLBACK:
-            entries.callbacks.append(read_callback(logged, self._result_keys))
-        elif logged.conflicts_with is None and (answer := read_answer(logged)) is not None:
-            entries.answers.append(answer)
+            reading = read_callback(logged, self._result_keys, entries.catalogue)
+            entries.callbacks.append(reading)
+        elif logged.conflicts_with is None:
+            answer = read_answer(logged, entries.catalogue)
+            if answer is not None:
+                entries.answers.append(answer)
 
     def _merge(self, run: RunId, entries: "_Entries", *, is_news: bool) -> Changes:
         """Callbacks before answers: neither minds, and answers count what callbacks brought."""
         earlier = _Earlier(run, self._log, self._projection, self._result_keys)
         known = self._known(run, entries)
         before = standing(known.run, asks_edges=self._asks_edges)
-        merge = Merge(known, earlier)
+        merge = Merge(known, earlier, entries.catalogue)
         for reading in entries.callbacks:
             merge.add(reading)
         must_recount = False
@@ -133,7 +142,7 @@ class Projector:
             telling.add_all(entries.answers)
             must_recount = telling.must_recount
         self._recount_if_due(merge, must_recount=must_recount)
-        self._forget_known_fields(merge.changes)
+        merge.changes.fields = entries.catalogue.take_news()
         if is_news:
             merge.changes.events = partial(self._raised, before)
         return merge.changes
@@ -154,11 +163,12 @@ class Projector:
         if told is None:
             return
         if not told.from_outputs and not must_recount:
+            now_reset = is_reset(told, changes.run.results)
             if any(
                 walk.kind == Source.OUTPUTS and walk.is_complete for walk in told.walks.values()
             ):
-                must_recount = merge.has_taken_back
-            told.is_reset = is_reset(told, changes.run.results)
+                must_recount = merge.has_taken_back or now_reset != told.is_reset
+            told.is_reset = now_reset
         elif not must_recount:
             is_flipped = is_reset(told, changes.run.all_results) != told.is_reset
             must_recount = merge.has_taken_back or is_flipped or self._brings_listed(changes)
@@ -208,15 +218,14 @@ class Projector:
                 by_content.setdefault(callback.content, []).append(callback)
         return Known(row, inputs, aliased, by_content)
 
-    def _forget_known_fields(self, changes: Changes) -> None:
-        """Most results have the fields of those before them: write only what is new."""
-        if len(self._fields_seen) > _SHAPES_MAX:
-            self._fields_seen.clear()
-        run = changes.run.id
-        seen = {(run, section, name) for section, name in changes.fields}
-        new = seen - self._fields_seen
-        self._fields_seen |= new
-        changes.fields = {(section, name) for _, section, name in new}
+    def _catalogue(self, run: RunId) -> Catalogue:
+        """What was written of a run's fields already, as far as it is remembered."""
+        found = self._catalogues.get(run)
+        if found is None:
+            if sum(one.outlines for one in self._catalogues.values()) > _OUTLINES_MAX:
+                self._catalogues.clear()
+            found = self._catalogues[run] = Catalogue()
+        return found
 
 
 def projector_of(store: Work | Rebuild, settings: Settings) -> Projector:
@@ -250,6 +259,7 @@ class _Entries(NamedTuple):
 
     callbacks: list[Reading]
     answers: list[Answer]
+    catalogue: Catalogue
 
 
 class _Earlier:

@@ -190,7 +190,9 @@ def _conflicts(changes: Changes, about: _About) -> Iterator[Event]:
 def _view(run: RunRow, duplicates: int) -> RunView:
     values: dict[str, Any] = run_values(run) | {"told": run.told}
     del values["statuses"]
-    return RunView(run_uid=run.id.uid, duplicates=duplicates, next_seq=0, **values)
+    return RunView(
+        run_uid=run.id.uid, duplicates=duplicates, is_respelled=False, next_seq=0, **values
+    )
 
 
 def _input_view(row: InputRow) -> InputView:

@@ -1,12 +1,11 @@
 """What one logged callback says, read liberally: a pure function of its body."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.canonical import Json, canonical, digest, parse
 from app.erased import MARK, NO_INPUT, digest_of, input_key, is_erased, shown
-from app.fields import field_names
 from app.model import (
     Logged,
     callback_input_status,
@@ -14,6 +13,7 @@ from app.model import (
     read_status,
     results_of,
 )
+from app.project.catalogue import Catalogue
 
 _KNOWN_KEYS = frozenset({"callback_ref_uid", "run", "custom_data", "input", "error", MARK})
 _TEXT_MAX = 200
@@ -41,8 +41,6 @@ class Reading:
     """One for each result, in the callback's order."""
     content: bytes | None = None
     """What a replay under another id shares with its original; None without results."""
-    fields: Collection[tuple[str, ...]] = ()
-    """The field names of each shape of result, once."""
     note: str | None = None
     """What an operator should know of it: unknown keys, or why it could not be read."""
 
@@ -58,16 +56,26 @@ class Reading:
         return len(self.digests), is_final, digest_of(parse(self.logged.body))
 
 
-def read_callback(logged: Logged, result_keys: Sequence[str]) -> Reading:
-    """The reading of a logged callback. Never raises: what cannot be read has a `note`."""
+def read_callback(
+    logged: Logged, result_keys: Sequence[str], catalogue: Catalogue | None = None
+) -> Reading:
+    """The reading of a logged callback. Never raises: what cannot be read has a `note`.
+
+    The fields of its results are noted in the `catalogue`.
+    """
     try:
         value = parse(logged.body)
-        return _read(logged, value, result_keys)
+        return _read(logged, value, result_keys, catalogue)
     except (ValueError, TypeError, RecursionError, AttributeError) as error:
         return Reading(logged, note=short_text(f"could not be read: {error}"))
 
 
-def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> Reading:
+def _read(
+    logged: Logged,
+    value: dict[str, Any],
+    result_keys: Sequence[str],
+    catalogue: Catalogue | None,
+) -> Reading:
     run = value["run"]
     batch_uid = short_text(run.get("batch_uid"))
     given, custom_data = value.get("input"), value.get("custom_data")
@@ -86,21 +94,15 @@ def _read(logged: Logged, value: dict[str, Any], result_keys: Sequence[str]) -> 
     if digests:
         reading.digests = digests
         reading.content = digest(b"\0".join(((batch_uid or "").encode(), key, *digests)))
-        reading.fields = shapes_of(results)
+        if catalogue is not None:
+            for result in results:
+                if not is_erased(result):
+                    catalogue.see("data", shown(result))
     unknown = value.keys() - _KNOWN_KEYS
     unknown.discard(found_at)
     if unknown:
         reading.note = "unknown keys: " + (short_text(", ".join(sorted(unknown))) or '""')
     return reading
-
-
-def shapes_of(results: Sequence[Json]) -> set[tuple[str, ...]]:
-    """The field names of each shape of result, once."""
-    return {
-        field_names(shown(result)) if isinstance(result, dict) else ("value",)
-        for result in results
-        if not is_erased(result)
-    }
 
 
 def short_text(value: Json) -> str | None:

@@ -7,18 +7,11 @@ again, unless Edges begins a new list with each continuation: those add up.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
+from app.listed import beyond, by_walk, digests_of
 from app.proof import generation_of, is_reset
 from app.store.rows import OutputPage, Recounted
 from app.told import Told
-
-DIGEST_BYTES = 16
-
-
-def digests_of(joined: bytes) -> list[bytes]:
-    """Digests that stand end to end, one by one."""
-    return [joined[at : at + DIGEST_BYTES] for at in range(0, len(joined), DIGEST_BYTES)]
 
 
 def recount(
@@ -32,10 +25,10 @@ def recount(
     """
     walks = _complete_walks(told, pages)
     brought = _brought(walks, by_callbacks)
-    counted = _count([[page for walk in walks for page in walk]], brought)
+    counted = beyond([[page for walk in walks for page in walk]], brought)
     told.is_reset = is_reset(told, results + _bits(counted))
     if told.is_reset:
-        counted = _count(_by_generation(told, walks), brought)
+        counted = beyond(_by_generation(told, walks), brought)
     told.from_outputs = _bits(counted)
     told.outputs_no += 1
     return Recounted({place: bits for place, bits in counted.items() if any(bits)})
@@ -47,8 +40,7 @@ Walked = list[OutputPage]
 def _complete_walks(told: Told, pages: Iterable[OutputPage]) -> list[Walked]:
     """The pages of each walk that has all of them, oldest walk first."""
     complete = {uid for uid, walk in told.walks.items() if walk.is_complete}
-    by_walk = groupby(sorted(pages, key=lambda page: page[:2]), key=lambda page: page.walk_uid)
-    return [list(walk) for uid, walk in by_walk if uid in complete]
+    return [walk for uid, walk in by_walk(pages) if uid in complete]
 
 
 def _by_generation(told: Told, walks: Sequence[Walked]) -> list[Walked]:
@@ -67,32 +59,6 @@ def _brought(walks: Sequence[Walked], by_callbacks: Iterable[bytes]) -> dict[byt
             if one in brought:
                 brought[one] += 1
     return brought
-
-
-def _count(groups: Sequence[Walked], brought: dict[bytes, int]) -> dict[tuple[str, int], bytes]:
-    """The bits of each page: the first ones that are listed stand for those that were brought.
-
-    Within a group, each walk lists again what the one before it listed.
-    """
-    counted: dict[tuple[str, int], bytes] = {}
-    earlier: dict[bytes, int] = {}  # listed by groups before
-    for group in groups:
-        listed: dict[bytes, int] = {}  # at most, by a walk of this group
-        for _, walk in groupby(group, key=lambda page: page.walk_uid):
-            seen: dict[bytes, int] = {}
-            for page in walk:
-                bits = 0
-                for place, one in enumerate(digests_of(page.digests)):
-                    number = seen[one] = seen.get(one, 0) + 1
-                    if number > listed.get(one, 0):
-                        listed[one] = number
-                        if earlier.get(one, 0) + number > brought[one]:
-                            bits |= 1 << place
-                size = (len(page.digests) // DIGEST_BYTES + 7) // 8
-                counted[page.walk_uid, page.page] = bits.to_bytes(size, "little")
-        for one, number in listed.items():
-            earlier[one] = earlier.get(one, 0) + number
-    return counted
 
 
 def _bits(counted: dict[tuple[str, int], bytes]) -> int:

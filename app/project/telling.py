@@ -91,10 +91,8 @@ class Telling:
         walk.add(about.page, answer.rows, about.next_url, is_cut=about.is_cut)
         if answer.outputs is not None:
             self._changes.output_pages.append(
-                OutputPage(walk_uid, about.page, answer.logged.seq, told_ms, answer.outputs.digests)
+                OutputPage(walk_uid, about.page, answer.logged.seq, told_ms, answer.outputs)
             )
-            for names in answer.outputs.fields:
-                self._inputs.see_fields("data", names)
         if walk.is_complete and source == Source.INPUTS:
             self._changes.are_inputs_placed = True
         if walk.is_complete and source == Source.OUTPUTS:

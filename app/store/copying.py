@@ -88,6 +88,14 @@ class Unlogged(NamedTuple):
     """Sealed, as everywhere."""
 
 
+class Repeats(NamedTuple):
+    """What of a run came again."""
+
+    duplicates: int
+    is_respelled: bool
+    """Whether any did with other bytes."""
+
+
 class Derived(NamedTuple):
     """What is derived of a run, as far as two stores can be compared by it."""
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
+from app.store.export_jobs import ExportJobs
 from app.store.outbox import Outbox
 from app.store.reader import Reader
 from app.store.rows import (
@@ -43,6 +44,14 @@ class SchemaError(StoreError):
     """The database's schema is not one that this version can work with."""
 
 
+class Marks(NamedTuple):
+    """Which marks there are; see `Store.mark`."""
+
+    oldest: int
+    """Of those before it nothing is known any more."""
+    latest: int
+
+
 class Store(Protocol):
     """The database as the service holds it: one that writes the log, and many that read."""
 
@@ -57,6 +66,10 @@ class Store(Protocol):
     @property
     def erasures(self) -> "Erasures":
         """What was erased, and is being erased."""
+
+    @property
+    def exports(self) -> ExportJobs:
+        """Files that were asked for."""
 
     @property
     def description(self) -> str:
@@ -91,6 +104,12 @@ class Store(Protocol):
 
     async def sizes(self) -> Mapping[str, int]:
         """Bytes on disk by part of the database."""
+
+    async def mark(self) -> Marks:
+        """A number for all that is projected now: what `Reader.changed` goes by.
+
+        It falls only while the projection is rebuilt. Raises StoreUnavailableError.
+        """
 
     async def save_schedules(self, rows: Sequence[ScheduleRow]) -> list[str]:
         """Keep what Edges said of schedules, all in one transaction; the uids that were kept.

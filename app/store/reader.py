@@ -9,7 +9,8 @@ from app.store.outbox_reads import OutboxReads
 from app.store.result_reads import ResultReads
 from app.store.run_reads import RunReads
 from app.store.schedule_reads import ScheduleReads
-from app.store.views import CallbackView, Lag, QuarantineView
+from app.store.summary_reads import SummaryReads
+from app.store.views import CallbackView, Fields, Lag, QuarantineView
 
 _QUARANTINE_COLUMNS = (
     "quarantine_id, received_ms, last_received_ms, times_seen, reason, detail, content_type,"
@@ -17,12 +18,12 @@ _QUARANTINE_COLUMNS = (
 )
 
 
-class Reader(RunReads, ResultReads, ScheduleReads, OutboxReads):
+class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads):
     """Reads for the API and the exports. Everything raises StoreUnavailableError."""
 
     @abstractmethod
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
+    async def fields(self, run_uids: Sequence[str]) -> Fields:
+        """The fields of these runs together, and the kinds of values that they have held."""
 
     @abstractmethod
     async def lag(self, now_ms: int) -> Lag:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from app.store.input_reads import ORDERS, InputReads, after_key, order_key
+from app.store.delta_reads import DeltaReads
+from app.store.input_reads import ORDERS, after_key, order_key
 from app.store.rows import NO_INPUT
 from app.store.spelling import Where
 from app.store.views import (
@@ -16,7 +17,7 @@ from app.store.views import (
 )
 
 
-class ResultReads(InputReads):
+class ResultReads(DeltaReads):
     """Reads of results. Everything raises StoreUnavailableError."""
 
     async def counted_callbacks(
@@ -55,6 +56,36 @@ class ResultReads(InputReads):
             for seq, key, place, input_key, content, batch_uid, received_ms, _ in rows
         ]
 
+    async def spread_callbacks(
+        self, run: RunSnapshot, *, every: int, limit: int, bytes_max: int
+    ) -> list[CountedCallback]:
+        """About one of `every` callbacks whose results count, with bodies, in order of arrival.
+
+        At most `limit`, and about `bytes_max` of bodies. They have no order key.
+        """
+        where = self._counting(run)
+        where.add("c.seq % ? = 0", every)
+        rows = await self._rows(
+            "SELECT c.seq, c.callback_key, c.content, c.batch_uid, c.received_ms, c.body_bytes"
+            f" FROM callbacks c WHERE {where} ORDER BY c.seq LIMIT ?",
+            *where.values,
+            limit,
+        )
+        sizes = accumulate(row[5] for row in rows)
+        rows = rows[: 1 + sum(size < bytes_max for size in sizes)]
+        bodies = await self._bodies(run.run_uid, [row[0] for row in rows])
+        return [
+            CountedCallback(seq, key, b"", content, batch_uid, received_ms, bodies[seq])
+            for seq, key, content, batch_uid, received_ms, _ in rows
+        ]
+
+    def _counting(self, run: RunSnapshot) -> Where:
+        """The callbacks `c` whose results count."""
+        where = Where((self.run_is.format("c"), run.run_uid))
+        where.add("c.content IS NOT NULL AND c.seq < ?", run.before_seq)
+        where.add("(c.lost_to IS NULL OR c.lost_to >= ?)", run.before_seq)
+        return where
+
     async def _counted(
         self,
         run: RunSnapshot,
@@ -70,11 +101,11 @@ class ResultReads(InputReads):
         Inputs are walked in their order, so that a page costs what is on it; where `matching`
         names a few of them, those are sorted instead.
         """
-        where = Where((self.run_is.format("c"), run.run_uid))
-        where.add("c.content IS NOT NULL AND c.seq < ?", run.before_seq)
-        where.add("(c.lost_to IS NULL OR c.lost_to >= ?)", run.before_seq)
+        where = self._counting(run)
         if chosen.received_after_ms is not None:
             where.add("c.received_ms > ?", chosen.received_after_ms)
+        if chosen.received_before_ms is not None:
+            where.add("c.received_ms < ?", chosen.received_before_ms)
         is_later = f"c.callback_key {'>=' if after.place >= 0 else '>'} ?"
         source, key, order = self.callbacks_from, "NULL, NULL", "c.callback_key"
         if not stretch:

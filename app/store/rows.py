@@ -7,6 +7,7 @@ from typing import NamedTuple
 from app.canonical import Json
 from app.erased import NO_INPUT as NO_INPUT  # noqa: PLC0414 - as of all derived rows
 from app.event import Event
+from app.kinds import Kinds
 from app.model import FAILED_INPUT_STATUSES, Logged, RunId, input_status
 from app.told import Told, ToldInput, told_input_error, told_input_status
 
@@ -210,9 +211,12 @@ class Changes:
     changed_callbacks: dict[int, CallbackRow] = field(default_factory=dict)
     custom_values: list[tuple[str, str, int]] = field(default_factory=list)
     """(path, value, input number)."""
-    fields: set[tuple[str, str]] = field(default_factory=set)
-    """(section, field name); the section is `data`, `custom_data` or `input`, or `custom_paths`
-    for what look-ups call a field of custom_data, where that is not its name."""
+    fields: dict[tuple[str, str], Kinds] = field(default_factory=dict)
+    """By (section, field name), which kinds of values it has held besides those known before.
+
+    The section is `data`, `custom_data` or `input`; with `app.kinds.WITHIN` after it for what
+    is within its lists, by path; or `custom_paths` for what look-ups call a field of
+    custom_data, where that is not its name."""
     output_pages: list[OutputPage] = field(default_factory=list)
     edges_callbacks: dict[str, EdgesCallbackRow] = field(default_factory=dict)
     """By uid."""

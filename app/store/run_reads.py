@@ -11,7 +11,8 @@ _RUN_COLUMNS = (
     "r.run_uid, r.status, r.completeness, r.action_name, r.execution_mode, r.scheduled_run_uid,"
     " r.callbacks, l.duplicates, r.conflicts, r.results, r.inputs, r.inputs_succeeded,"
     " r.inputs_failed, r.first_received_ms, r.last_received_ms, r.finished_ms, r.terminal_ms,"
-    " r.expected_results, r.missing, r.lost_results, r.lost_inputs, r.verified_ms, r.told"
+    " r.expected_results, r.missing, r.lost_results, r.lost_inputs, r.verified_ms, l.respelled,"
+    " r.told"
 )
 _RUN_SORTS = {
     "created": ("r.first_received_ms", ""),

@@ -49,6 +49,9 @@ class Spelling(ABC):
     callbacks_from = "callbacks c"
     """Callbacks `c`, read by the index of those with results."""
 
+    callbacks_by_seq = "callbacks c"
+    """Callbacks `c`, read in the order of their arrival."""
+
     @abstractmethod
     async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
         """The rows of a statement."""

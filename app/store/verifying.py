@@ -77,7 +77,7 @@ def verify_log(
     verdict = Verdict()
     total = source.size()
     with ThreadPoolExecutor(1, "source") as beside:
-        for run, duplicates in source.runs():
+        for run, repeats in source.runs():
             done = verdict.callbacks
             theirs = beside.submit(_tally, source.callbacks_of(run), source.callback, run, _silent)
             ours = _tally(
@@ -87,8 +87,10 @@ def verify_log(
                 lambda count, done=done: on_progress(done + count, total),  # type: ignore[misc]
             )
             _compare(verdict, run, theirs.result(), ours, target.indexed(run.uid))
-            verdict.differs(f"run {run.uid}: duplicates", duplicates, target.duplicates_of(run.uid))
-            verdict.duplicates += duplicates
+            again, named = target.repeats_of(run.uid), f"run {run.uid}: duplicates"
+            verdict.differs(named, repeats.duplicates, again.duplicates)
+            verdict.differs(f"{named} in other bytes", repeats.is_respelled, again.is_respelled)
+            verdict.duplicates += repeats.duplicates
     on_progress(verdict.callbacks, verdict.callbacks)
     verdict.differs("number of runs", source.run_count(), target.run_count())
     kept, copied = (

@@ -1,15 +1,42 @@
 """What readers get from a store: rows as the API and the exports need them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.kinds import WITHIN, Kinds, Path, read_path
 from app.told import Told, ToldInput
 
 RUN_SORTS = ("created", "-created", "updated", "-updated")
 """Orders of a list of runs: by the first or the last callback of each; - for newest first."""
 
+SECTIONS = ("data", "custom_data", "input")
+"""The parts of results and inputs that have fields."""
+
 CustomFilter = tuple[str, str]
 """A path in custom_data, and the value that is to stand there."""
+
+
+class Fields(NamedTuple):
+    """The fields of runs and what they have held, by section: `data`, `custom_data`, `input`."""
+
+    kinds: dict[str, dict[str, Kinds]]
+    """By field name, sorted."""
+    within: dict[str, dict[Path, Kinds]]
+    """What has been in lists."""
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, int]]) -> "Fields":
+        """From (section, name, kinds); the same field may come several times."""
+        fields = cls({section: {} for section in SECTIONS}, {section: {} for section in SECTIONS})
+        for section, name, kinds in sorted(rows):
+            if section in SECTIONS:
+                held = fields.kinds[section]
+                held[name] = held.get(name, Kinds(0)) | kinds
+            elif section.endswith(WITHIN):
+                inner, path = fields.within[section.removesuffix(WITHIN)], read_path(name)
+                inner[path] = inner.get(path, Kinds(0)) | kinds
+        return fields
 
 
 class CountedPage(NamedTuple):
@@ -21,6 +48,22 @@ class CountedPage(NamedTuple):
     received_ms: int
     counted: bytes
     """A bit for each result, the first one lowest."""
+
+
+class Since(NamedTuple):
+    """From where on a run's results are new to a reader; see `app.export.delta`."""
+
+    seq: int | None
+    """Those that counted before it were delivered; None: none were."""
+    first_seq: int
+    """Before it was delivered what counted then; since then, all that ever counted."""
+    was_reset: bool = False
+    """Whether lists of outputs were known to begin anew with each generation, back then."""
+    is_reset: bool = False
+    """Whether they are now."""
+    has_conflicts: bool = False
+    walks: tuple[tuple[str, int], ...] = ()
+    """Complete walks over `/outputs`, and the generation that each fell into."""
 
 
 class RunSnapshot(NamedTuple):
@@ -35,6 +78,13 @@ class RunSnapshot(NamedTuple):
     """`PLACED` or `UNPLACED` or both: which kinds of inputs it has."""
     counted_pages: tuple[CountedPage, ...] = ()
     """In the order of `/outputs`."""
+    is_respelled: bool = True
+    """Whether its bodies may be kept in another spelling, had they come in another order."""
+    action_name: str | None = None
+    results: int = 0
+    """About how many it has, filters aside."""
+    since: Since | None = None
+    """Of a delta: then results come in the order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +116,8 @@ class RunView:
     """Results that no callback brought by itself."""
     lost_inputs: int
     verified_ms: int | None
+    is_respelled: bool
+    """Whether a callback came again with other bytes."""
     told: Told | None
     next_seq: int
     """The first seq of its log that is not projected."""
@@ -86,7 +138,15 @@ class RunView:
         stretches = [PLACED] if self.order_no else []
         if self.told is None or not self.order_no or self.told.inputs < self.inputs:
             stretches.append(UNPLACED)
-        return RunSnapshot(self.run_uid, self.next_seq, self.order_no, tuple(stretches))
+        return RunSnapshot(
+            self.run_uid,
+            self.next_seq,
+            self.order_no,
+            tuple(stretches),
+            is_respelled=bool(self.is_respelled),
+            action_name=self.action_name,
+            results=self.results,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +172,55 @@ class ResultFilter:
     input_key: bytes | None = None
     custom: tuple[CustomFilter, ...] = ()
     received_after_ms: int | None = None
+    received_before_ms: int | None = None
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it depends on when results came."""
+        return self.received_after_ms is not None or self.received_before_ms is not None
+
+    def takes_time(self, received_ms: int) -> bool:
+        """Whether it takes what came then."""
+        after, before = self.received_after_ms, self.received_before_ms
+        return (after is None or received_ms > after) and (before is None or received_ms < before)
+
+    @property
+    def names_inputs(self) -> bool:
+        """Whether only results are chosen of which the input is known."""
+        return self.input_key is not None or bool(self.custom)
+
+
+class DigestRow(NamedTuple):
+    """A callback with results, as far as it matters for which of them are new."""
+
+    seq: int
+    first_seq: int
+    """Of those with the same id, the first one's."""
+    content: bytes | None
+    lost_to: int | None
+    digests: bytes
+    came_before: bool
+    """Whether something with the same content had counted before."""
+
+
+class PageDigests(NamedTuple):
+    """A page of `/outputs`."""
+
+    walk_uid: str
+    page: int
+    seq: int
+    received_ms: int
+    digests: bytes
+
+
+class Window(NamedTuple):
+    """What a reader of deltas has seen of a run's log, and what it is to see now."""
+
+    first_seq: int
+    """Where its first load ended; 1 if the run was not there yet."""
+    after_seq: int
+    """Where its last one did."""
+    before_seq: int
 
 
 PLACED, UNPLACED, OUTPUTS = b"\x00", b"\x01", b"\x02"

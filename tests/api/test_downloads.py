@@ -3,17 +3,23 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.api.downloads import accepted_coding, disposition
+from app.canonical import canonical
 from tests.callbacks import callback, encoded, new_run
+from tests.cli.test_rebuild import rebuild
 from tests.collector_process import CollectorProcess
+from tests.conftest import sqlite_only
 from tests.export.test_compression import unpacked
 
 ACTION = "linkedin-extract-people"
@@ -136,12 +142,99 @@ def test_csv_has_cells_in_either_shape(
             }
 
 
+def test_parquet_is_what_the_other_formats_are(
+    shared_collector: CollectorProcess, run: str
+) -> None:
+    for path in paths(run):
+        answer = fetched(shared_collector, asked(path, "format=parquet"))
+        assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+        assert answer.headers["content-disposition"].endswith(".parquet")
+        assert "vary" not in answer.headers
+        read = pq.read_table(pa.BufferReader(answer.content))
+        rows = table(fetched(shared_collector, asked(path, "format=csv")).text)
+        assert read.column_names == list(rows[0])
+        for one, other in zip(read.to_pylist(), rows, strict=True):
+            assert {name: as_csv(value) for name, value in one.items()} == other
+        for query in ("format=parquet", "format=parquet&shape=record"):
+            file, again = (fetched(shared_collector, asked(path, query)).content for _ in "12")
+            assert file == again
+        nested = pq.read_table(pa.BufferReader(file)).to_pylist()
+        records = fetched(shared_collector, asked(path, "format=json")).json()
+        for one, record in zip(nested, records, strict=True):
+            for name, value in one.items():
+                assert value is None or as_csv(value) == as_csv(record[name])
+    types = {one.name: str(one.type) for one in read.schema}
+    assert (types["_result_count"], types["_started_at"]) == ("int64", "timestamp[us, tz=UTC]")
+
+
+@pytest.mark.parametrize("query", ["unwind=list", "join=inputs", "distinct_on=big&keep=merge"])
+def test_parquet_has_made_up_rows_as_well(
+    shared_collector: CollectorProcess, run: str, query: str
+) -> None:
+    url = f"runs/{run}/results?{query}&format="
+    rows = table(fetched(shared_collector, url + "csv").text)
+    read = pq.read_table(pa.BufferReader(fetched(shared_collector, url + "parquet").content))
+    found = [{k: as_csv(value) for k, value in row.items()} for row in read.to_pylist()]
+    assert found == rows
+
+
+def as_csv(value: Any) -> str:
+    """A value as a cell of CSV."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case datetime():
+            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case _:
+            return canonical(value).decode()
+
+
+def test_without_pyarrow_parquet_says_what_to_install(
+    start_collector: Callable[..., CollectorProcess], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['pyarrow'] = None\n", "utf-8"
+    )
+    collector = start_collector({"PYTHONPATH": str(tmp_path)})
+    answer = collector.http.get("/api/v1/results?format=parquet")
+    assert (answer.status_code, answer.json()["parameter"]) == (501, "format")
+    assert "edges-collector[parquet]" in answer.json()["detail"]
+    accept = {"Accept": "application/vnd.apache.parquet"}
+    assert collector.http.get("/api/v1/results", headers=accept).status_code == 501
+    assert collector.http.get("/api/v1/results?format=csv").status_code == 200
+
+
+@sqlite_only
+def test_parquet_breaks_off_where_the_catalogue_is_of_other_results(
+    start_collector: Callable[..., CollectorProcess],
+) -> None:
+    """And says what to do, in the log: by then, the answer is under way."""
+    first = start_collector()
+    body = callback("c1", results=({"n": 1},)) | {"found": [{"n": "a text"}]}
+    assert first.send(encoded(body)).status_code == 200
+    first.wait_until_projected()
+    first.stop()
+    env = {"COLLECTOR_RESULT_KEYS": '["found"]'}
+    second = start_collector(env)
+    url = "/api/v1/results?format=parquet"
+    with pytest.raises(httpx2.RemoteProtocolError):
+        second.http.get(url)
+    assert "column 'n' does not hold what is in the data" in second.log
+    assert rebuild(second.env).returncode == 0
+    (row,) = pq.read_table(pa.BufferReader(second.http.get(url).content)).to_pylist()
+    assert row["n"] == "a text"
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [
         ("format=json&bom=true", "bom"),
         ("format=ndjson&separator=tab", "separator"),
         ("guard=false", "guard"),
+        ("format=parquet&guard=true", "guard"),
+        ("format=parquet&compression=gzip", "compression"),
         ("compression=gzip", "compression"),
         ("format=csv&separator=pipe", "separator"),
         ("format=csv&bom=1", "bom"),
@@ -269,4 +362,8 @@ def test_the_document_names_what_downloads_take(shared_collector: CollectorProce
         assert found["separator"]["schema"]["enum"] == ["comma", "semicolon", "tab"]
         assert found["compression"]["schema"]["enum"] == list(CODINGS)
         assert found.keys() >= {"bom", "guard"}
-        assert "application/gzip" in read["responses"]["200"]["content"]
+        content = read["responses"]["200"]["content"]
+        assert "application/gzip" in content
+        binary = {"type": "string", "format": "binary"}
+        assert content["application/vnd.apache.parquet"]["schema"] == binary
+        assert "501" in read["responses"]

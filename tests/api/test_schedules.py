@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -11,6 +12,7 @@ import pytest
 
 from app.api.application import create_api
 from app.api.resources import Resources
+from app.export.jobs import ExportFolder
 from app.model import Arrival
 from app.notify.links import LinkSigner
 from app.notify.sealing import Seal
@@ -51,6 +53,7 @@ class Api:
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
         resources = Resources(
             store=self.store,
+            data_dir=Path(),
             result_keys=("results",),
             store_callback=lambda arrival: NotImplemented,
             waiting=lambda: 0,
@@ -68,6 +71,8 @@ class Api:
             addressed=lambda events, endpoints: NotImplemented,
             wake_deliveries=lambda: None,
             wake_erasing=lambda: None,
+            export_folder=ExportFolder(self.settings.export_path),
+            wake_exports=lambda: None,
         )
 
         async def asking() -> httpx2.Response:

@@ -16,18 +16,24 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.bench.exporting import downloads
 from tests.bench.flattening import flattening
 from tests.bench.load import require_programs
 from tests.bench.measures import LONG, Bench, Figure
 from tests.bench.measures import MEASURES as SQLITE_MEASURES
+from tests.bench.merging import distinct
 from tests.bench.notifying import notifying
 from tests.bench.postgres import copying, outage, postgres_acknowledging, postgres_sustained
 from tests.bench.reconciling import reconciling
 from tests.bench.servers import scratch
+from tests.bench.workbooks import workbooks
 
 MEASURES = {
     **SQLITE_MEASURES,
     "flatten": flattening,
+    "downloads": downloads,
+    "xlsx": workbooks,
+    "distinct": distinct,
     "reconcile": reconciling,
     "notify": notifying,
     "pg-ack": postgres_acknowledging,
@@ -35,7 +41,7 @@ MEASURES = {
     "pg-outage": outage,
     "pg-copy": copying,
 }
-WITHOUT_WRK = {"flatten", "notify"}
+WITHOUT_WRK = {"flatten", "distinct", "notify"}
 
 
 def main() -> int:

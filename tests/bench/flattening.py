@@ -9,14 +9,14 @@ from app.export.csv_writer import CsvWriter
 from app.export.records import Result
 from app.export.stream import result_columns
 from app.export.table import result_lines
-from app.fields import field_names
 from app.simulator.results.draws import Draws
 from app.simulator.results.people import person
 from tests.bench.measures import Bench, Figure
+from tests.export.catalogued import fields_of
 from tests.export.walk import csv_by_walking
 
 ROWS = 2_000
-_LEFT_OUT = {
+LEFT_OUT = {
     "about",
     "background_image_url",
     "birthday",
@@ -32,13 +32,7 @@ _LEFT_OUT = {
 def flattening(bench: Bench) -> Iterator[Figure]:
     """Rows of CSV a second of one processor, the same bytes either way."""
     results = [_result(number) for number in range(ROWS)]
-    columns = result_columns(
-        {
-            "data": sorted({name for one in results for name in field_names(one.data)}),
-            "custom_data": ["list", "row_id"],
-            "input": ["linkedin_profile_url"],
-        }
-    )
+    columns = result_columns(fields_of(results))
     write = result_lines(CsvWriter(columns))
     if write(results) != csv_by_walking(columns, results):
         raise AssertionError("plans do not write what walking does")
@@ -61,9 +55,6 @@ def _took_s(write: Callable[[Sequence[Result]], bytes], results: Sequence[Result
 
 def _result(number: int) -> Result:
     row = f"row-{number}"
-    data: dict[str, Any] = person(Draws(7, number, 0))
-    data = {name: value for name, value in data.items() if name not in _LEFT_OUT}
-    data["experiences"] = data["experiences"][:1]
     return Result(
         run_uid="6f9c2f9a-8f0e-4f6b-9a53-0c8f3f8d1a01",
         result_id=f"{number:024x}-0",
@@ -75,5 +66,12 @@ def _result(number: int) -> Result:
         input={"linkedin_profile_url": f"https://www.linkedin.com/in/{row}"},
         custom_data={"row_id": row, "list": "leads"},
         received_ms=1_700_000_000_000 + number,
-        data=data,
+        data=small_person(Draws(7, number, 0)),
     )
+
+
+def small_person(draws: Draws) -> dict[str, Any]:
+    """A person of some 1.2 KB."""
+    data = {name: value for name, value in person(draws).items() if name not in LEFT_OUT}
+    data["experiences"] = data["experiences"][:1]
+    return data

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.simulator.results.draws import Draws
 from app.simulator.results.people import person
@@ -61,12 +63,14 @@ class Measured:
 class Bodies:
     """Results to put into bodies: as many to a body as asked, in some thousand variants."""
 
-    def __init__(self, folder: Path, results: int) -> None:
-        self.path = folder / f"results-{results}.txt"
+    def __init__(
+        self, folder: Path, results: int, drawn: Callable[[Draws], dict[str, Any]] = person
+    ) -> None:
+        self.path = folder / f"{drawn.__name__}-{results}.txt"
         variants = 4_000 if results == 1 else 300
         with self.path.open("wb") as file:
             for variant in range(variants):
-                made = [person(Draws(7, variant, place)) for place in range(results)]
+                made = [drawn(Draws(7, variant, place)) for place in range(results)]
                 text = json.dumps(made, ensure_ascii=False, separators=(",", ":"))
                 file.write(text[1:-1].encode() + b"\n")
         self.mean_bytes = self.path.stat().st_size // variants + 330

@@ -230,7 +230,7 @@ MEASURES = {
 CALM_S = 6
 """After a load that lasted, the next one counts as a burst only after a calm; see `app.burst`."""
 
-LONG = ("growth", "backlog", "exports")
+LONG = ("growth", "backlog", "exports", "distinct")
 
 
 def _bursts(server: Running, bodies: Bodies, bench: Bench) -> Iterator[float]:

@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 
 from app.canonical import parse
 from app.export import plans
+from app.export.column_types import Columns
 from app.export.csv_writer import SEPARATORS, CsvOptions, CsvWriter, guarded
+from app.export.layouts import flat_result
 from app.export.records import (
     RESULT_OWN_COLUMNS,
     RESULT_SECTIONS,
     Result,
     data_column,
     flat_input,
-    flat_result,
 )
 from app.export.stream import input_columns, result_columns
 from app.export.table import input_lines, result_lines
-from app.fields import field_names
+from app.store.views import Fields
+from tests.export.catalogued import fields_in, fields_of
 from tests.export.walk import csv_by_walking, row_by_walking
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
@@ -70,17 +72,9 @@ def result(data: Any, custom_data: Any = None, given: Any = None, *, place: int 
 RESULTS = st.lists(st.builds(result, SECTION, SECTION, SECTION, place=st.integers(0, 3000)))
 
 
-def columns_of(results: Sequence[Result]) -> Sequence[str]:
-    """The columns by the catalogue, as the projection would have it."""
-    fields: dict[str, set[str]] = {"data": set(), "custom_data": set(), "input": set()}
-    for one in results:
-        for section, names in fields.items():
-            value = getattr(one, section)
-            if isinstance(value, dict):
-                names.update(field_names(value))
-            elif value is not None:
-                names.add("value")
-    return result_columns({section: sorted(names) for section, names in fields.items()})
+def columns_of(results: Sequence[Result]) -> Columns:
+    """The columns by the catalogue."""
+    return result_columns(fields_of(results))
 
 
 @given(RESULTS)
@@ -166,7 +160,9 @@ def test_names_that_would_collide_keep_their_values() -> None:
 
 def test_a_catalogue_without_escapes_still_finds_its_values() -> None:
     """Databases written before: their columns are called as names were then."""
-    columns = result_columns({"data": ["a.b.c", "d"], "custom_data": ["crm.id"], "input": []})
+    columns = result_columns(
+        Fields.of((("data", "a.b.c", 2047), ("data", "d", 2047), ("custom_data", "crm.id", 2047)))
+    )
     one = result({"a.b": {"c": 1}, "d": 2}, {"crm.id": 7})
     assert result_lines(CsvWriter(columns))([one]).startswith(b"1,2,7,run-1,")
     first, second = {"a.b": {"c": 1}}, {"a": {"b": {"c": 3}}}
@@ -186,7 +182,7 @@ def test_inputs_are_written_as_their_rows() -> None:
         "started_at": "t1",
         "finished_at": None,
     }
-    fields = {"data": [], "input": ["deep.er", "url"], "custom_data": ["value"]}
+    fields = fields_in([("input", record["input"]), ("custom_data", record["custom_data"])])
     for one in (record, record | {"error": None, "input": None}):
         writer = CsvWriter(input_columns(fields))
         assert input_lines(writer)([one]) == writer.rows([flat_input(one)])

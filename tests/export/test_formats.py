@@ -7,9 +7,11 @@ import json
 from collections.abc import AsyncIterator
 
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.api.downloads import Download
+from app.canonical import canonical
 from app.export.compression import COMPRESSIONS, Packer
 from app.export.csv_writer import CsvOptions
 from app.export.formats import FORMATS, JsonWriter, NdjsonWriter
@@ -27,16 +30,19 @@ VALUE = st.none() | st.booleans() | st.integers() | TEXT | st.lists(TEXT, max_si
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUE), max_size=6), st.integers(1, 3))
+@settings(deadline=None)  # the first one imports what Parquet needs
 def test_rows_come_back_however_they_were_portioned(
     rows: list[dict[str, object]], size: int
 ) -> None:
     portions = [rows[start : start + size] for start in range(0, len(rows), size)]
     files = {}
     for name, writer_type in FORMATS.items():
-        writer = writer_type(["a", "b", "c"])
+        writer = writer_type({"a": "text", "b": "text", "c": "text"})
         files[name] = writer.start() + b"".join(map(writer.rows, portions)) + writer.end()
     assert json.loads(files["json"]) == rows
     assert [json.loads(line) for line in files["ndjson"].split(b"\n")[:-1]] == rows
+    read = pq.read_table(pa.BufferReader(files["parquet"])).to_pylist()
+    assert read == [{name: _as_text(row.get(name)) for name in "abc"} for row in rows]
     table = list(csv.reader(io.StringIO(files["csv"].decode(), newline="")))
     assert table[0] == ["a", "b", "c"]
     assert len(table) == len(rows) + 1
@@ -49,6 +55,10 @@ def test_rows_come_back_however_they_were_portioned(
                 assert cell == ""
             else:
                 assert json.loads(cell) == value
+
+
+def _as_text(value: object) -> object:
+    return value if value is None or isinstance(value, str) else canonical(value).decode()
 
 
 def test_a_file_that_broke_off_is_no_json() -> None:

@@ -42,19 +42,21 @@ def test_the_first_rows_come_before_the_next_are_read(
             read += 1
             yield [result({"a": number})]
 
-    async def unchanged(*_: Any) -> None:
-        """No store is asked."""
+    class Unchanging:
+        """Knows no run, so that none has changed."""
+
+        async def run(self, run_uid: str) -> None:
+            pass
 
     monkeypatch.setattr(stream, "results", portions)
-    monkeypatch.setattr(stream, "_refuse_changed", unchanged)
     packer = ThreadsOfPacker(name)
-    nothing: Any = None
+    reader: Any = Unchanging()
 
     async def pull() -> tuple[list[bytes], list[int]]:
         pieces, reads = [], []
         run = RunSnapshot("run-1", 9)
         async for piece in results_file(
-            nothing, [run], ResultFilter(), (), CsvWriter(["a"]), shape="flat", packer=packer
+            reader, [run], ResultFilter(), (), CsvWriter(["a"]), shape="flat", packer=packer
         ):
             pieces.append(piece)
             reads.append(read)

@@ -5,7 +5,7 @@ The oracle of `test_csv_writer.py`, and what `make bench` compares with.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from app.canonical import Json, canonical
 from app.export.records import RESULT_OWN_COLUMNS, Result, data_column
@@ -14,7 +14,7 @@ from app.model import timestamp
 DEPTH_MAX = 16
 
 
-def csv_by_walking(columns: Sequence[str], results: Iterable[Result]) -> bytes:
+def csv_by_walking(columns: Collection[str], results: Iterable[Result]) -> bytes:
     """The rows, without a header."""
     buffer = io.StringIO(newline="")
     rows = (row_by_walking(result) for result in results)

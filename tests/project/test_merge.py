@@ -33,7 +33,7 @@ from app.store.protocol import Store
 from app.store.reader import Reader
 from app.store.views import InputFilter, ResultFilter, RunFilter
 from tests.callbacks import callback
-from tests.databases import emptied_database, postgres
+from tests.databases import KINDS, emptied_database, postgres
 
 RESULT_KEYS = Settings.model_fields["result_keys"].default
 
@@ -97,7 +97,6 @@ def two_histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], Any, Any, int]
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(two_histories())
@@ -112,7 +111,6 @@ def test_any_order_with_duplicates_restarts_and_rebuilds_ends_the_same(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(two_histories())
@@ -122,6 +120,16 @@ def test_both_stores_end_the_same_byte_for_byte(
     _, one, other, seed = histories
     postgres()  # found once, outside of what is tried again and again
     assert outcome("postgres", one, seed) == outcome("sqlite", other, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_callback_in_two_spellings_is_exported_alike_whichever_came_first(kind: str) -> None:
+    said = callback("c1", run="run-a", row="row-1", results=[{"b": 1, "a": [{"d": 2, "c": 3}]}])
+    one = json.dumps(said).encode()
+    other = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    histories = [[[one], [other]], [[other], [one]], [[one, other, one]], [[other, one]]]
+    first, *others = [outcome(kind, history, None) for history in histories]
+    assert all(end == first for end in others)
 
 
 def outcome(

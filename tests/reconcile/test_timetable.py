@@ -98,7 +98,7 @@ ways on that one day. Going back by half an hour (Lord Howe), cronsim leaves out
 the half hour behind the change; with a gap at midnight (Santiago), it runs `* 0` once at 01:00."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     CRONS, st.sampled_from(USUAL_ZONES), st.sampled_from(CHANGES), st.integers(-200_000, 200_000)
 )
@@ -113,7 +113,7 @@ def test_it_is_due_when_croniter_says(
     assert due == expected, [local_time(one, zone) for one in due]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     CRONS,
     # On the one day of Lord Howe whose half an hour comes twice, cronsim's times depend on where

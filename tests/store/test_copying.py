@@ -200,7 +200,6 @@ def test_everything_arrives_and_is_known_there(
 
 @settings(
     max_examples=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(st.data(), st.integers(1, 4))

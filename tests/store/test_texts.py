@@ -11,7 +11,7 @@ import pytest
 from app.model import Outcome
 from app.store.database import Work
 from app.store.protocol import Store
-from app.store.views import InputFilter, RunFilter, RunSnapshot
+from app.store.views import Fields, InputFilter, RunFilter, RunSnapshot
 from tests.callbacks import encoded, sent
 from tests.databases import postgres
 from tests.project.test_merge import expected_results
@@ -134,7 +134,7 @@ async def nothing_is_found(store: Store, text: str) -> None:
         RunFilter(custom=((text, text),)),
     ):
         assert await reader.runs(runs, sort="created", after=None, limit=9) == []
-    assert await reader.fields([text]) == {"data": [], "custom_data": [], "input": []}
+    assert await reader.fields([text]) == Fields.of([])
 
 
 def test_all_that_is_looked_up_by_may_be_as_long_as_it_gets(
@@ -162,4 +162,4 @@ def test_a_key_of_a_result_may_be_long(store: Store, runner: asyncio.Runner, wor
         body = sent(f"c{number}", run="run-1", results=({key: 1},))
         assert runner.run(store.append([arrival_of(body)])) == [STORED]
     project(work)
-    assert runner.run(store.reader.fields(["run-1"]))["data"] == keys
+    assert list(runner.run(store.reader.fields(["run-1"])).kinds["data"]) == keys

@@ -283,15 +283,20 @@ class PostgresProjection:
         )
         if changes.fields:
             # In one order, so that workers of different runs never wait for each other.
-            fields = sorted((section, name.encode()) for section, name in changes.fields)
+            fields = sorted(
+                (section, name.encode(), int(kinds))
+                for (section, name), kinds in changes.fields.items()
+            )
             self._connection.execute(
-                "INSERT INTO fields (run_uid, section, name_digest, name)"
-                " SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::bytea[])"
-                " ON CONFLICT DO NOTHING",
+                "INSERT INTO fields AS f (run_uid, section, name_digest, name, kinds)"
+                " SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::integer[])"
+                " ON CONFLICT (run_uid, section, name_digest)"
+                " DO UPDATE SET kinds = f.kinds | excluded.kinds",
                 run.id.uid,
-                [section for section, _ in fields],
-                [digest(name) for _, name in fields],
-                [name for _, name in fields],
+                [section for section, _, _ in fields],
+                [digest(name) for _, name, _ in fields],
+                [name for _, name, _ in fields],
+                [kinds for _, _, kinds in fields],
             )
 
     def _save_inputs(self, changes: Changes) -> None:

@@ -13,6 +13,7 @@ from app.store.copying import (
     KeptBody,
     KeptSchedule,
     MissedIteration,
+    Repeats,
 )
 from app.store.erasures import COLUMNS, ErasureRow
 from app.store.postgres.driver import BlockingConnection
@@ -71,10 +72,12 @@ class PostgresReadBack:
         """How many runs there are."""
         return int(self._connection.fetch("SELECT count(*) FROM log_runs")[0][0])
 
-    def duplicates_of(self, run_uid: str) -> int:
-        """How often callbacks of a run were repeated; 0 if there is no such run."""
-        rows = self._connection.fetch("SELECT duplicates FROM log_runs WHERE run_uid = $1", run_uid)
-        return int(rows[0][0]) if rows else 0
+    def repeats_of(self, run_uid: str) -> Repeats:
+        """What of a run came again; nothing if there is no such run."""
+        rows = self._connection.fetch(
+            "SELECT duplicates, respelled FROM log_runs WHERE run_uid = $1", run_uid
+        )
+        return Repeats(*rows[0]) if rows else Repeats(0, is_respelled=False)
 
     def quarantine(self) -> Iterator[KeptBody]:
         """The quarantine, by id."""

@@ -10,7 +10,7 @@ import zstandard
 from app.store import segments
 from app.store.postgres.driver import Pool, Row, connection_pool, outages
 from app.store.reader import Reader
-from app.store.views import CustomFilter, Lag
+from app.store.views import CustomFilter, Fields, Lag, Window
 
 _CONNECTIONS = 4
 _BODY_OF = """
@@ -20,6 +20,19 @@ _BODY_OF = """
         SELECT first_seq, frame FROM segments
         WHERE run_uid = ? AND first_seq <= c.seq ORDER BY first_seq DESC LIMIT 1
     ) AS s
+"""
+
+
+_CHANGED = """
+    SELECT changed.run_uid, coalesce(at_first.next_seq, 1), coalesce(at_after.next_seq, 1),
+        at_until.next_seq
+    FROM (SELECT DISTINCT run_uid FROM marked_runs WHERE mark_no > ? AND mark_no <= ?) AS changed
+    LEFT JOIN LATERAL (SELECT next_seq FROM marked_runs m WHERE m.run_uid = changed.run_uid
+        AND m.mark_no <= ? ORDER BY m.mark_no DESC LIMIT 1) AS at_first ON true
+    LEFT JOIN LATERAL (SELECT next_seq FROM marked_runs m WHERE m.run_uid = changed.run_uid
+        AND m.mark_no <= ? ORDER BY m.mark_no DESC LIMIT 1) AS at_after ON true
+    CROSS JOIN LATERAL (SELECT next_seq FROM marked_runs m WHERE m.run_uid = changed.run_uid
+        AND m.mark_no <= ? ORDER BY m.mark_no DESC LIMIT 1) AS at_until
 """
 
 
@@ -61,18 +74,14 @@ class PostgresReader(Reader):
         del index  # the planner chooses
         return "inputs i"
 
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
+    async def fields(self, run_uids: Sequence[str]) -> Fields:
+        """The fields of these runs together, and the kinds of values that they have held."""
         rows = await self._rows(
-            "SELECT DISTINCT f.section, f.name FROM unnest(?::text[]) AS r (run_uid)"
-            " JOIN fields f USING (run_uid) ORDER BY f.section, f.name",
+            "SELECT DISTINCT f.section, f.name, f.kinds FROM unnest(?::text[]) AS r (run_uid)"
+            " JOIN fields f USING (run_uid)",
             list(run_uids),
         )
-        sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
-        for section, name in rows:
-            if section in sections:
-                sections[section].append(name.decode())
-        return sections
+        return Fields.of((section, name.decode(), kinds) for section, name, kinds in rows)
 
     async def _bodies(self, run_uid: str, seqs: Sequence[int]) -> dict[int, bytes]:
         rows = await self._rows(_BODY_OF, list(seqs), run_uid)
@@ -90,6 +99,15 @@ class PostgresReader(Reader):
             key,
         )
         return [row[1] for row in rows]
+
+    async def changed(self, *, first: int, after: int | None, until: int) -> dict[str, Window]:
+        """The runs of which something was projected between two marks, by uid.
+
+        Marks are made by `PostgresMarks`; `first` is that of the first load.
+        """
+        after = after or 0
+        rows = await self._rows(_CHANGED, after, until, first, after, until)
+        return {uid: Window(*seqs) for uid, *seqs in rows}
 
     # ------------------------------------------------------------------ health
 
@@ -115,7 +133,8 @@ class PostgresReader(Reader):
             " sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' GROUP BY 1",
             "^(log_runs|segments|callback_keys|conflicts|quarantine|migrations"  # and partitions
-            "|schedules|missed_iterations|turns|reconciliations|budgets|copies)",
+            "|schedules|missed_iterations|turns|reconciliations|budgets|copies|marks|marked_runs"
+            "|exports)",
             "^(relay|announcements|raised_events|events|endpoints|deliveries|attempts)",
         )
         return dict(map(tuple, rows))

@@ -21,14 +21,15 @@ WITH given AS MATERIALIZED (
     ) AS c ON true
     WHERE g.body_digest IS NOT NULL AND c.seq IS NULL
 ), reserved AS (
-    INSERT INTO log_runs AS l (run_uid, next_seq, duplicates, is_dirty)
-    SELECT g.run_uid, 1 + count(f.n), count(*) - count(f.n), count(f.n) > 0
+    INSERT INTO log_runs AS l (run_uid, next_seq, duplicates, is_dirty, respelled)
+    SELECT g.run_uid, 1 + count(f.n), count(*) - count(f.n), count(f.n) > 0, true
     FROM given g LEFT JOIN fresh f USING (n)
     GROUP BY g.run_uid ORDER BY g.run_uid
     ON CONFLICT (run_uid) DO UPDATE SET
         next_seq = l.next_seq + excluded.next_seq - 1,
         duplicates = l.duplicates + excluded.duplicates,
-        is_dirty = l.is_dirty OR excluded.is_dirty
+        is_dirty = l.is_dirty OR excluded.is_dirty,
+        respelled = true
     RETURNING run_uid, next_seq
 ), kept AS (
     INSERT INTO conflicts (run_uid, callback_key, body_digest, seq)

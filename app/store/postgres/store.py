@@ -24,12 +24,14 @@ from app.store.postgres.driver import (
     reason,
 )
 from app.store.postgres.erasures import PostgresErasures
+from app.store.postgres.export_jobs import PostgresExportJobs
 from app.store.postgres.log import PostgresLog
+from app.store.postgres.marks import PostgresMarks
 from app.store.postgres.migrations import migrate
 from app.store.postgres.outbox import PostgresOutbox
 from app.store.postgres.reader import PostgresReader
 from app.store.postgres.schedules import PostgresSchedules
-from app.store.protocol import LogUnavailableError, StoreUnavailableError
+from app.store.protocol import LogUnavailableError, Marks, StoreUnavailableError
 from app.store.rows import ScheduleRow
 
 T = TypeVar("T")
@@ -56,6 +58,8 @@ class PostgresStore:
         self._on_events = on_events
         self._log = PostgresLog(url)
         self._schedules = PostgresSchedules(url)
+        self._marks = PostgresMarks(url)
+        self.exports = PostgresExportJobs(url)
         self.outbox = PostgresOutbox(url)
         self.erasures = PostgresErasures(url, self.outbox)
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,6 +86,8 @@ class PostgresStore:
         await self.reader.close()
         await self._log.close()
         await self._schedules.close()
+        await self._marks.close()
+        await self.exports.close()
         await self.outbox.close()
         await self.erasures.close()
 
@@ -128,6 +134,10 @@ class PostgresStore:
     async def seqs(self, run_uid: str, key: str) -> list[int]:
         """Where the log has the callback of this key, then its conflicts; [] if nowhere."""
         return await self.reader.seqs(run_uid, key)
+
+    async def mark(self) -> Marks:
+        """One transaction; nothing is written where nothing has changed."""
+        return await self._marks.mark()
 
     async def sizes(self) -> Mapping[str, int]:
         """Tables with their indexes."""

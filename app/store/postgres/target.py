@@ -20,6 +20,7 @@ from app.store.copying import (
     KeptBody,
     KeptSchedule,
     MissedIteration,
+    Repeats,
     Unlogged,
     identity,
 )
@@ -50,10 +51,10 @@ _FIRST_SEQS = """
     SELECT callback_key, seq FROM callback_keys
     WHERE run_uid = $1 AND callback_key = ANY($2::text[])
 """
-_SET_DUPLICATES = """
-    UPDATE log_runs l SET duplicates = u.duplicates
-    FROM unnest($1::text[], $2::bigint[]) AS u (run_uid, duplicates)
-    WHERE l.run_uid = u.run_uid AND l.duplicates <> u.duplicates
+_SET_REPEATS = """
+    UPDATE log_runs l SET (duplicates, respelled) = (u.duplicates, u.respelled)
+    FROM unnest($1::text[], $2::bigint[], $3::boolean[]) AS u (run_uid, duplicates, respelled)
+    WHERE l.run_uid = u.run_uid AND (l.duplicates, l.respelled) <> (u.duplicates, u.respelled)
 """
 _HELD = """
     SELECT coalesce(sum(next_seq - 1), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
@@ -273,8 +274,8 @@ class PostgresTarget(PostgresReadBack):
         reach("copy before announced")
         self._connection.execute("UPDATE copies SET announced_seq = $1", announced_seq)
 
-    def settle(self, duplicates: Iterable[tuple[RunId, int]], unlogged: Unlogged) -> None:
-        """Make the counts of duplicates, and what is kept beside callbacks, the source's.
+    def settle(self, repeats: Iterable[tuple[RunId, Repeats]], unlogged: Unlogged) -> None:
+        """Make what is noted of repeats, and what is kept beside callbacks, the source's.
 
         In one transaction. Raises CopyRefusedError as `refuse_foreign` does.
         """
@@ -286,9 +287,13 @@ class PostgresTarget(PostgresReadBack):
             )
             self.refuse_foreign()
             self._connection.execute("INSERT INTO copies DEFAULT VALUES ON CONFLICT DO NOTHING")
-            for page in paged(duplicates, lambda _: 0):
-                uids, counts = [run.uid for run, _ in page], [count for _, count in page]
-                self._connection.execute(_SET_DUPLICATES, uids, counts)
+            for page in paged(repeats, lambda _: 0):
+                self._connection.execute(
+                    _SET_REPEATS,
+                    [run.uid for run, _ in page],
+                    [of_run.duplicates for _, of_run in page],
+                    [of_run.is_respelled for _, of_run in page],
+                )
             for table in ("quarantine", "schedules", "missed_iterations"):
                 self._connection.execute(f"DELETE FROM {table}")
             for kept in paged(map(self.storable, unlogged.quarantine), lambda one: len(one.frame)):

@@ -211,10 +211,12 @@ class SqliteLogWriter:
         self._begin()
         execute = self._connection.execute
         settled: list[tuple[int, Outcome]] = []
-        duplicates = 0
+        duplicates, is_respelled = 0, False
         for place, arrival, seq in repeated:
             first = fresh.get(arrival.key)
-            if same_content(arrival.body, first.body if first else self._body(seq)):
+            first_body = first.body if first else self._body(seq)
+            is_respelled |= arrival.body != first_body
+            if same_content(arrival.body, first_body):
                 settled.append((place, Outcome.DUPLICATE))
                 duplicates += 1
                 continue
@@ -232,6 +234,8 @@ class SqliteLogWriter:
             execute(
                 "UPDATE runs SET duplicates = duplicates + ? WHERE run_no = ?", (duplicates, run_no)
             )
+        if is_respelled:
+            execute("UPDATE runs SET respelled = 1 WHERE run_no = ?", (run_no,))
         return settled
 
     def _run_no(self, run_uid: str) -> int:

@@ -305,8 +305,9 @@ class SqliteProjection:
             (*run.id, *values.values()),
         )
         self._connection.executemany(
-            "INSERT OR IGNORE INTO fields (run_no, section, name) VALUES (?, ?, ?)",
-            [(run.id.no, section, name) for section, name in changes.fields],
+            "INSERT INTO fields (run_no, section, name, kinds) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET kinds = kinds | excluded.kinds",
+            [(run.id.no, *field, int(kinds)) for field, kinds in changes.fields.items()],
         )
 
     def _save_inputs(self, changes: Changes) -> None:

@@ -14,7 +14,7 @@ from app.store import segments
 from app.store.protocol import StoreUnavailableError
 from app.store.reader import Reader
 from app.store.sqlite.driver import Connection, Error, connect_reader
-from app.store.views import CustomFilter, Lag
+from app.store.views import CustomFilter, Fields, Lag, Window
 
 _CONNECTIONS = 3
 _RUN_NO = "(SELECT run_no FROM runs WHERE run_uid = ?)"
@@ -34,6 +34,7 @@ class SqliteReader(Reader):
     same_run = "{0}.run_no = {1}.run_no"
     position = "instr"
     callbacks_from = "callbacks c INDEXED BY callbacks_with_results"
+    callbacks_by_seq = "callbacks c NOT INDEXED"
 
     def __init__(self, log_path: Path, projection_path: Path, outbox_path: Path) -> None:
         self._log_path = log_path
@@ -86,19 +87,15 @@ class SqliteReader(Reader):
     def _inputs_from(self, index: str) -> str:
         return f"inputs i INDEXED BY {index}" if index else "inputs i NOT INDEXED"
 
-    async def fields(self, run_uids: Sequence[str]) -> dict[str, list[str]]:
-        """The sorted field names of these runs by section: `data`, `custom_data`, `input`."""
+    async def fields(self, run_uids: Sequence[str]) -> Fields:
+        """The fields of these runs together, and the kinds of values that they have held."""
         rows = await self._rows(
-            "SELECT DISTINCT f.section, f.name FROM json_each(?) j"
+            "SELECT DISTINCT f.section, f.name, f.kinds FROM json_each(?) j"
             " CROSS JOIN runs r ON r.run_uid = j.value"
-            " CROSS JOIN fields f ON f.run_no = r.run_no ORDER BY f.section, f.name",
+            " CROSS JOIN fields f ON f.run_no = r.run_no",
             _json(run_uids),
         )
-        sections: dict[str, list[str]] = {"data": [], "custom_data": [], "input": []}
-        for section, name in rows:
-            if section in sections:
-                sections[section].append(name)
-        return sections
+        return Fields.of(rows)
 
     async def _bodies(self, run_uid: str, seqs: Sequence[int]) -> dict[int, bytes]:
         del run_uid  # here a seq is unique over all runs
@@ -119,6 +116,28 @@ class SqliteReader(Reader):
             "SELECT rework_no, scrubbed_no FROM derived_anew"
         )
         return reworked_no, scrubbed_no
+
+    async def changed(self, *, first: int, after: int | None, until: int) -> dict[str, Window]:
+        """The runs of which something was projected between two marks, by uid.
+
+        A mark is how far all of the log was projected, here; `first` is that of the first load.
+        """
+        if after is None:  # quicker than to look which have anything by then
+            rows = await self._rows("SELECT run_uid FROM log.runs")
+            return {uid: Window(until, 1, until) for (uid,) in rows}
+        rows = await self._rows(
+            "SELECT DISTINCT r.run_uid FROM log.segments s JOIN log.runs r ON r.run_no = s.run_no"
+            " WHERE s.first_seq >= coalesce((SELECT max(first_seq) FROM log.segments"
+            " WHERE first_seq <= ?1), ?1) AND s.first_seq < ?2",
+            after,
+            until,
+        )
+        return {uid: Window(first, after, until) for (uid,) in rows}
+
+    async def projected(self) -> int:
+        """How far the log is projected."""
+        rows = await self._rows("SELECT next_seq FROM progress")
+        return int(rows[0][0])
 
     # ------------------------------------------------------------------ health
 

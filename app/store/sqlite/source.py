@@ -14,6 +14,7 @@ from app.store.copying import (
     KeptBody,
     KeptSchedule,
     MissedIteration,
+    Repeats,
     Unlogged,
 )
 from app.store.erasures import COLUMNS, ErasureRow
@@ -103,13 +104,13 @@ class SqliteSource(SqliteLogReader):
 
     # -------------------------------------------------------------------- log
 
-    def runs(self) -> Iterator[tuple[RunId, int]]:
-        """Each run, by uid, with its duplicates; none of which all was erased."""
-        for run_no, run_uid, duplicates in self._connection.execute(
-            f"SELECT run_no, run_uid, duplicates FROM main.runs r WHERE {_IS_LOGGED}"
+    def runs(self) -> Iterator[tuple[RunId, Repeats]]:
+        """Each run, by uid, with what came again; none of which all was erased."""
+        for run_no, run_uid, duplicates, respelled in self._connection.execute(
+            f"SELECT run_no, run_uid, duplicates, respelled FROM main.runs r WHERE {_IS_LOGGED}"
             " ORDER BY run_uid"
         ):
-            yield RunId(run_no, run_uid), duplicates
+            yield RunId(run_no, run_uid), Repeats(duplicates, bool(respelled))
 
     def run_count(self) -> int:
         """How many runs there are."""

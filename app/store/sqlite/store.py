@@ -2,18 +2,19 @@
 
 import asyncio
 import fcntl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import IO
+from typing import IO, Any
 
 from app.model import Arrival, Outcome, Quarantined
 from app.store.erasures import without_erased
-from app.store.protocol import StoreUnavailableError
+from app.store.protocol import Marks, StoreUnavailableError
 from app.store.rows import ScheduleRow
 from app.store.sqlite import schedules
-from app.store.sqlite.driver import SQLITE_VERSION, Error, wal_bytes
+from app.store.sqlite.driver import SQLITE_VERSION, Connection, Error, wal_bytes
 from app.store.sqlite.erasures import SqliteErasures
+from app.store.sqlite.export_jobs import SqliteExportJobs
 from app.store.sqlite.log import SqliteLogWriter
 from app.store.sqlite.outbox import SqliteOutbox
 from app.store.sqlite.projection import SqliteProjection
@@ -37,6 +38,7 @@ class SqliteStore:
         self.outbox = SqliteOutbox(
             outbox_path, log_path, projection_path, forget=self._forget_raised
         )
+        self.exports = SqliteExportJobs(self._transact)
         self._checkpoint_bytes = checkpoint_bytes
         self._thread = StoreThread("log-writer")
         self.erasures = SqliteErasures(log_path, self.reader, self.outbox, self._thread)
@@ -49,6 +51,7 @@ class SqliteStore:
             self._writer = await self._thread.run(self._open)
             await self.outbox.open(self._writer.next_seq)
             await self.reader.open()
+            await self.exports.open()
             await self.erasures.open(self._writer)
         except Error as error:
             raise StoreUnavailableError(
@@ -90,6 +93,10 @@ class SqliteStore:
         """The writer's to say: the newest keys are in its memory."""
         return await self._thread.run(self._writer.seqs, run_uid, key)
 
+    async def mark(self) -> Marks:
+        """How far the log is projected, since its numbers are those of all runs."""
+        return Marks(0, await self.reader.projected())
+
     async def sizes(self) -> Mapping[str, int]:
         """The files, each with its write-ahead log."""
         files = {
@@ -100,6 +107,9 @@ class SqliteStore:
         return await asyncio.to_thread(
             lambda: {name: path.stat().st_size + wal_bytes(path) for name, path in files.items()}
         )
+
+    async def _transact(self, change: Callable[[Connection], Any]) -> Any:
+        return await self._thread.run(self._writer.transact, change)
 
     async def _forget_raised(self, numbers: Sequence[int]) -> None:
         await self._thread.run(
