@@ -33,11 +33,6 @@ def marked(value: Json) -> bytes | None:
         return None
 
 
-def has_erased(body: bytes) -> bool:
-    """Whether something may have been erased from a body: then it has to be read as a whole."""
-    return _NAME in body
-
-
 def is_erased(value: Json) -> bool:
     """Whether all of it was erased."""
     return marked(value) is not None and len(value) == 1
@@ -48,9 +43,14 @@ def digest_of(value: Json) -> bytes:
     return marked(value) or digest(canonical(value))
 
 
+def may_lack(body: bytes) -> bool:
+    """Whether something of a body may have been erased: what is not read does not tell."""
+    return _NAME in body
+
+
 def content_digest(body: bytes) -> bytes:
     """What all spellings of a body share, also those of which something was erased."""
-    if has_erased(body):
+    if _NAME in body:
         try:
             found = marked(parse(body))
         except (ValueError, RecursionError):

@@ -96,6 +96,7 @@ class Collector:
             self._store,
             waiting=lambda: self._commits.waiting,
             wake_worker=self._worker.wake,
+            drop_files=self._drop_export_files,
         )
         self._sinks = StandingSinks(
             self._store,
@@ -238,6 +239,13 @@ class Collector:
             )
             yield
         log.info("stopped")
+
+    async def _drop_export_files(self) -> None:
+        """All that are kept: nobody knows who is in them. One that is being made is given up."""
+        while rows := await self._store.exports.page(before=None, limit=100):
+            for row in rows:
+                await self._store.exports.remove(row.export_id)
+                await asyncio.to_thread(self._export_folder.remove, row.export_id)
 
     async def _start_erasing(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(in_background("erasing", self._sweeping.run))

@@ -1,13 +1,13 @@
 """Carries erasures out, one after another, in portions that give way to callbacks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import time_ns
 
 import structlog
 
 from app.crash_points import reach
-from app.store.erasures import ErasureRow
+from app.store.erasures import EXPIRY, ErasureRow
 from app.store.protocol import Store, StoreUnavailableError
 
 POLL_S = 5.0
@@ -29,9 +29,18 @@ class Sweeping:
     """Runs for as long as the service does; one replica at a time has something to do."""
 
     def __init__(
-        self, store: Store, *, waiting: Callable[[], int], wake_worker: Callable[[], None]
+        self,
+        store: Store,
+        *,
+        waiting: Callable[[], int],
+        wake_worker: Callable[[], None],
+        drop_files: Callable[[], Awaitable[None]],
     ) -> None:
-        """`waiting`: how many callbacks wait for the disk."""
+        """`waiting`: how many callbacks wait for the disk.
+
+        `drop_files` drops files that were made of what is erased.
+        """
+        self._drop_files = drop_files
         self._store = store
         self._waiting = waiting
         self._wake_worker = wake_worker
@@ -62,6 +71,10 @@ class Sweeping:
         log.info("erasing", erasure_id=row.erasure_id, kind=row.kind, step=row.at.step)
         moved_s = loop.time()
         while row.finished_ms is None:
+            if (
+                row.at.step == "events" and row.kind != EXPIRY
+            ):  # after all that files are made of; again after a crash
+                await self._drop_files()
             moved = await self._store.erasures.advance(row, time_ns() // 1_000_000)
             reach("erasure portion")
             if moved != row:

@@ -14,7 +14,7 @@ import msgspec
 from orjson import Fragment
 
 from app.canonical import Json, canonical, dumps, parse
-from app.erased import has_erased
+from app.erased import may_lack
 from app.export.filling import filled_by
 from app.export.layouts import result_record
 from app.export.records import Result, page_id, results_in
@@ -68,8 +68,9 @@ def callback_lines(
 
 
 def _is_to_be_read(body: bytes) -> bool:
-    """A line has no line ends in it; and of surrogates, which may be halves, reading makes text."""
-    if b"\n" in body or b"\r" in body or has_erased(body):
+    """What was erased has no line, and a line has no line ends in it; and of surrogates, which may
+    be halves, reading makes text."""
+    if may_lack(body) or b"\n" in body or b"\r" in body:
         return True
     return b"\\u" in body and _SURROGATE.search(body) is not None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 
 from app.canonical import Json, dumps, parse
-from app.erased import has_erased, is_erased, shown
+from app.erased import is_erased, may_lack, shown
 from app.model import results_of
 from app.store.views import CountedCallback
 
@@ -50,16 +50,18 @@ class Skim:
 
     def skimmed(self, body: bytes) -> list[Skimmed]:
         """The results in a body: at least the wanted fields of each, if it is an object."""
-        if not has_erased(body):
-            try:
-                return self._skimmed(body)
-            except (
-                msgspec.MsgspecError
-            ):  # a result that is no object, or what only parsing can read
-                pass
-        results = results_of(parse(body), self._result_keys)[1]
-        left = [shown(data) for data in results if not is_erased(data)]
-        return [Skimmed(data, dumps(data)) for data in left]
+        if may_lack(body):
+            return self._read(body)
+        try:
+            return self._skimmed(body)
+        except msgspec.MsgspecError:  # a result that is no object, or what must be read exactly
+            return self._read(body)
+
+    def _read(self, body: bytes) -> list[Skimmed]:
+        """All of them, without those that were erased."""
+        _, results = results_of(parse(body), self._result_keys)
+        kept = [shown(data) for data in results if not is_erased(data)]
+        return [Skimmed(data, dumps(data)) for data in kept]
 
     def _skimmed(self, body: bytes) -> list[Skimmed]:
         """As `app.model.results_of`."""

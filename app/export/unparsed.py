@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import MsgspecError, Raw, json
 
-from app.erased import has_erased
+from app.erased import may_lack
 from app.export.records import Result, page_id, results_in
 from app.store.views import CountedCallback
 
@@ -40,10 +40,10 @@ class UnparsedResults:
 def left_unparsed(
     run_uid: str, callbacks: Iterable[CountedCallback], result_keys: Sequence[str]
 ) -> list[UnparsedResults | Result]:
-    """The results of callbacks; parsed if they cannot be found otherwise."""
+    """The results of callbacks; parsed if they cannot be found otherwise, or some were erased."""
     found: list[UnparsedResults | Result] = []
     for callback in callbacks:
-        if has_erased(callback.body):
+        if may_lack(callback.body):
             found += results_in(run_uid, callback, result_keys)
             continue
         try:

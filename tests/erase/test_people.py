@@ -125,3 +125,23 @@ def test_without_the_secret_that_knows_them_it_does_not_start(
     collector.send(sent("c1", results=(jane(),)))
     collector.wait_until_projected()
     assert collector.pages(f"runs/{RUN}/results") == []
+
+
+@pytest.mark.parametrize("query", ["", "&shape=record", "&distinct_on=auto"])
+def test_files_of_every_kind_leave_out_who_was_erased(
+    shared_collector: CollectorProcess, query: str
+) -> None:
+    run, person = new_run(), new_run()
+    gone = jane(linkedin_profile_id=person)
+    shared_collector.send(sent("c1", run=run, results=(other(1), gone, other(2, mutual=[gone]))))
+    shared_collector.wait_until_projected()
+    asked = {"run_uid": [run], "format": "ndjson"}
+    made = shared_collector.http.post("/api/v1/exports", json=asked)
+    erase(shared_collector, person)
+    for kind in ("ndjson", "json", "csv", "parquet"):
+        answer = shared_collector.http.get(f"/api/v1/runs/{run}/results?format={kind}{query}")
+        assert answer.status_code == 200, answer.text
+        assert b"Other 1" in answer.content
+        for text in (NAME, person, MARK):
+            assert text.encode() not in answer.content
+    assert shared_collector.http.get(made.headers["location"]).status_code == 404

@@ -35,10 +35,11 @@ class PostgresRework:
         It takes effect as a whole when the block ends. A worker that is at the run finds its
         lease gone, and whoever changes bodies of it again waits, and has it derived once more.
         """
-        if monotonic() - self._looked_s < LOOK_S or not self._connection.fetch(
-            "SELECT 1 FROM reworked LIMIT 1"
-        ):
-            self._looked_s = max(self._looked_s, monotonic() - LOOK_S / 2)
+        if monotonic() - self._looked_s < LOOK_S:
+            yield None
+            return
+        if not self._connection.fetch("SELECT 1 FROM reworked LIMIT 1"):
+            self._looked_s = monotonic()  # where there is one, there may be more
             yield None
             return
         with self._connection.transaction():
