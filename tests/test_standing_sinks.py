@@ -263,3 +263,19 @@ def test_replicas_share_what_is_to_be_written(
         found = re.search(r'sink_runs_total\{outcome="done"\} (\S+)', one.http.get("/metrics").text)
         written += float(found[1]) if found else 0
     assert written == len(uids)
+
+
+def test_who_is_erased_is_taken_out_of_tables_too(
+    start_collector: Start, env: Mapping[str, str], folder: Path
+) -> None:
+    collector = start_collector(env)
+    sink = make(collector, "sqlite:///people.db#people")
+    run_uid = finish(collector)
+    wait_for(collector, sink, run_uid)
+    assert people(folder / "people.db") == [(run_uid, 0), (run_uid, 1)]
+    chosen = {"field": "row", "value": "0"}
+    assert collector.http.delete("/api/v1/people", params=chosen).status_code == 202
+    wait_until(
+        lambda: people(folder / "people.db") == [(run_uid, 1)],
+        lambda: f"{people(folder / 'people.db')} {runs_of(collector, sink)} {collector.log}",
+    )

@@ -7,7 +7,7 @@ from time import time_ns
 import structlog
 
 from app.crash_points import reach
-from app.store.erasures import EXPIRY, ErasureRow
+from app.store.erasures import EXPIRY, PERSON, ErasureRow
 from app.store.protocol import Store, StoreUnavailableError
 
 POLL_S = 5.0
@@ -71,10 +71,11 @@ class Sweeping:
         log.info("erasing", erasure_id=row.erasure_id, kind=row.kind, step=row.at.step)
         moved_s = loop.time()
         while row.finished_ms is None:
-            if (
-                row.at.step == "events" and row.kind != EXPIRY
-            ):  # after all that files are made of; again after a crash
+            if row.at.step == "events" and row.kind != EXPIRY:
+                # After all that files and tables are made of; again after a crash.
                 await self._drop_files()
+                if row.kind == PERSON and row.at.after == []:
+                    await self._store.outbox.ask_all_anew(time_ns() // 1_000_000)
             moved = await self._store.erasures.advance(row, time_ns() // 1_000_000)
             reach("erasure portion")
             if moved != row:

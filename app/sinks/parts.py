@@ -33,7 +33,8 @@ class Source:
         taken = await snapshot(self.reader, run)
         # After the snapshot, so that all that it holds has its fields.
         fields = await self.reader.fields([run.run_uid] if with_fields else [])
-        version = version_of(run, self.chosen, self.result_keys)
+        erased = await self.reader.people_erased()
+        version = version_of(run, self.chosen, self.result_keys, erased)
         return Part(taken, version, fields, self, run_facts(run))
 
     def file(
@@ -152,7 +153,9 @@ class Target(Protocol):
         """
 
 
-def version_of(run: RunView, chosen: ResultFilter, result_keys: Sequence[str]) -> str:
+def version_of(
+    run: RunView, chosen: ResultFilter, result_keys: Sequence[str], people_erased: int
+) -> str:
     """Of the results of a run, as these choose and find them.
 
     Whatever changes the results changes one of these numbers, none of which falls back, and the
@@ -167,6 +170,7 @@ def version_of(run: RunView, chosen: ResultFilter, result_keys: Sequence[str]) -
         run.order_no,
         run.outputs_no,
         bool(run.is_respelled),
+        people_erased,  # which runs these were in, their counts do not tell
     )
     filters = (
         chosen.input_key.hex() if chosen.input_key is not None else None,

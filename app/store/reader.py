@@ -48,6 +48,14 @@ class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads, Si
         """The body of a callback exactly as received. Raises KeyError if the log has none there."""
         return (await self._bodies(run_uid, [seq]))[seq]
 
+    async def people_erased(self) -> int:
+        """How many people were erased: with each, results may be others than before."""
+        rows = await self._rows(
+            f"SELECT count(*) FROM {self.log_schema}erasures"
+            " WHERE kind = 'person' AND finished_ms IS NOT NULL"
+        )
+        return int(rows[0][0])
+
     # -------------------------------------------------------------- quarantine
 
     async def quarantined(self, *, after: str, limit: int) -> list[QuarantineView]:

@@ -151,20 +151,17 @@ class SinkQueue:
         async with self._transaction() as transaction:
             await _ask(transaction, sink_id, [run_uid], now_ms, is_forced=1)
 
-    async def ask_anew(self, run_uids: Sequence[str], now_ms: int) -> int:
-        """Have these runs written again wherever they are to be, as they are now; how many.
+    async def ask_all_anew(self, now_ms: int) -> int:
+        """Have all runs written again that ever were, wherever they are to be; how many.
 
-        For whoever changes what a run holds without an event: one that telling would be news.
+        For whoever changes what runs hold without an event: one that told of it would be news.
         """
         async with self._transaction() as transaction:
-            changed = 0
-            for run_uid in sorted(set(run_uids)):
-                changed += await transaction.execute(
-                    "UPDATE sink_runs SET state = 'pending', is_forced = 1, asked = asked + 1,"
-                    " due_ms = ?, tries = 0, changed_ms = ? WHERE run_uid = ?",
-                    now_ms, now_ms, run_uid,
-                )  # fmt: skip
-        return changed
+            return await transaction.execute(
+                "UPDATE sink_runs SET state = 'pending', is_forced = 1, asked = asked + 1,"
+                " due_ms = ?, tries = 0, changed_ms = ?",
+                now_ms, now_ms,
+            )  # fmt: skip
 
     async def has_due_run(self, sink_id: str, now_ms: int) -> bool:
         """Whether a sink has anything to be written."""

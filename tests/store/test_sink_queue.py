@@ -127,7 +127,7 @@ def test_changes_are_not_lost_and_what_is_dropped_is_gone(
     runner.run(trying())
 
 
-def test_a_run_is_asked_for_anew_wherever_it_is(store: Store, runner: asyncio.Runner) -> None:
+def test_all_runs_are_asked_for_anew_everywhere(store: Store, runner: asyncio.Runner) -> None:
     async def trying() -> None:
         outbox = store.outbox
         for sink_id in ("s", "t"):
@@ -136,11 +136,12 @@ def test_a_run_is_asked_for_anew_wherever_it_is(store: Store, runner: asyncio.Ru
         run = await claimed(store)
         assert run is not None
         await outbox.settle_run(run, "me", done())
-        assert await outbox.ask_anew(["a", "c"], NOW_MS + 9) == 2
+        assert await outbox.ask_all_anew(NOW_MS + 9) == 4
         for sink_id in ("s", "t"):
-            row = await store.reader.sink_run(sink_id, "a")
-            assert row is not None
-            assert (row.state, row.is_forced, row.asked) == ("pending", 1, 2)
+            for run_uid in ("a", "b"):
+                row = await store.reader.sink_run(sink_id, run_uid)
+                assert row is not None
+                assert (row.state, row.is_forced, row.asked) == ("pending", 1, 2)
 
     runner.run(trying())
 
