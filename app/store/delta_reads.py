@@ -47,6 +47,12 @@ class DeltaReads(InputReads):
         where.add("(c.lost_to IS NULL OR c.lost_to > c.seq)")
         if run.since is None or not run.since.has_conflicts:
             where.add(f"NOT {self._came_before}", run.run_uid)
+        return await self._by_arrival(run, where, limit=limit, bytes_max=bytes_max)
+
+    async def _by_arrival(
+        self, run: RunSnapshot, where: Where, *, limit: int, bytes_max: int
+    ) -> list[CountedCallback]:
+        """Callbacks `c` in order of arrival, with bodies, but without an order key."""
         rows = await self._rows(
             "SELECT c.seq, c.callback_key, c.content, c.batch_uid, c.received_ms, c.body_bytes"
             f" FROM {self.callbacks_by_seq} WHERE {where} ORDER BY c.seq LIMIT ?",

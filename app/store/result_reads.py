@@ -65,19 +65,7 @@ class ResultReads(DeltaReads):
         """
         where = self._counting(run)
         where.add("c.seq % ? = 0", every)
-        rows = await self._rows(
-            "SELECT c.seq, c.callback_key, c.content, c.batch_uid, c.received_ms, c.body_bytes"
-            f" FROM callbacks c WHERE {where} ORDER BY c.seq LIMIT ?",
-            *where.values,
-            limit,
-        )
-        sizes = accumulate(row[5] for row in rows)
-        rows = rows[: 1 + sum(size < bytes_max for size in sizes)]
-        bodies = await self._bodies(run.run_uid, [row[0] for row in rows])
-        return [
-            CountedCallback(seq, key, b"", content, batch_uid, received_ms, bodies[seq])
-            for seq, key, content, batch_uid, received_ms, _ in rows
-        ]
+        return await self._by_arrival(run, where, limit=limit, bytes_max=bytes_max)
 
     def _counting(self, run: RunSnapshot) -> Where:
         """The callbacks `c` whose results count."""
