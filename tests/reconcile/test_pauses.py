@@ -15,7 +15,7 @@ DAY = 24 * 3_600_000
 
 def run(told: Told | None = None, **more: object) -> RunView:
     known: list[Any] = ["run", "RUNNING", "open", None, None, None, 5, 0, 0, 5, 5, 0, 0]
-    known += [NOW - 600_000, NOW, None, 0, None, None, 0, 0, None, told, 6]
+    known += [NOW - 600_000, NOW, None, 0, None, None, 0, 0, None, False, told, 6]
     view = RunView(*known)
     return replace(view, **more)  # type: ignore[arg-type]
 
