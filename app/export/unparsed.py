@@ -1,19 +1,30 @@
 """Results as they are in callbacks' bodies, not parsed: for whoever needs no more, or less soon."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import MsgspecError, Raw, json
 
 from app.erased import may_lack
 from app.export.records import Result, page_id, results_in
 from app.store.views import CountedCallback
 
-parts_of = json.Decoder(dict[str, Raw]).decode
-"""The members of an object, each as its JSON. Raises MsgspecError."""
-
+_parts = json.Decoder(dict[str, Raw]).decode
 _items = json.Decoder(list[Raw]).decode
 _NULL = Raw(b"null")
+_BESIDE = ("input", "custom_data")
+
+
+class Cut(NamedTuple):
+    """Parts of a callback's body, each as its JSON."""
+
+    input: Raw
+    custom_data: Raw
+    results: Sequence[Raw]
+    """As `app.model.results_of`."""
 
 
 @dataclass(slots=True)
@@ -23,7 +34,7 @@ class UnparsedResults:
     run_uid: str
     callback: CountedCallback
     result_keys: Sequence[str]
-    data: list[Raw]
+    data: Sequence[Raw]
     custom_data: Raw
     input: Raw
 
@@ -47,18 +58,45 @@ def left_unparsed(
             found += results_in(run_uid, callback, result_keys)
             continue
         try:
-            parts = parts_of(callback.body)
-            data = result_texts(parts, result_keys)
+            given, custom_data, data = cut(callback.body, result_keys)
         except (MsgspecError, RecursionError):  # what only the exact reading can read
             found += results_in(run_uid, callback, result_keys)
         else:
-            given, custom_data = parts.get("input", _NULL), parts.get("custom_data", _NULL)
             found.append(UnparsedResults(run_uid, callback, result_keys, data, custom_data, given))
     return found
 
 
-def result_texts(parts: dict[str, Raw], result_keys: Sequence[str]) -> list[Raw]:
-    """As `app.model.results_of`. Raises MsgspecError."""
+def cut(body: bytes, result_keys: Sequence[str]) -> Cut:
+    """The parts of a body. Raises MsgspecError, RecursionError for what has to be parsed."""
+    at_once = _decoder(tuple(result_keys))
+    if at_once is not None:
+        try:
+            given, custom_data, *lists = msgspec.structs.astuple(at_once(body))
+        except msgspec.ValidationError:  # one result that is no list, or a key of another meaning
+            pass
+        else:
+            results = next((results for results in lists if results is not None), ())
+            return Cut(given, custom_data, results)
+    parts = _parts(body)
+    given, custom_data = (parts.get(name, _NULL) for name in _BESIDE)
+    return Cut(given, custom_data, _results(parts, result_keys))
+
+
+@lru_cache(maxsize=8)
+def _decoder(result_keys: tuple[str, ...]) -> Callable[[bytes], Any] | None:
+    """Goes through a body once, where all results are in lists: which they mostly are."""
+    if not {*_BESIDE}.isdisjoint(result_keys) or len({*result_keys}) < len(result_keys):
+        return None
+    names = {f"results_{number}": key for number, key in enumerate(result_keys)}
+    body = msgspec.defstruct(
+        "Body",
+        [*((name, Raw, _NULL) for name in _BESIDE), *((n, list[Raw] | None, None) for n in names)],
+        rename=names,
+    )
+    return json.Decoder(body).decode
+
+
+def _results(parts: dict[str, Raw], result_keys: Sequence[str]) -> Sequence[Raw]:
     for key in result_keys:
         found = parts.get(key)
         if found is not None:
