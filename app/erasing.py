@@ -9,10 +9,12 @@ result. Objects within objects are one record. Of inputs all goes, with their cu
 and the words of their error. See `app.erased` for what stands there instead.
 """
 
+import contextlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
 
 from app.canonical import Json, canonical, dumps, parse
 from app.erased import MARK, digest_of, input_key, mark, marked
@@ -72,6 +74,10 @@ def value_digest(key: bytes, field: str, value: str) -> str:
     return hmac.digest(key, f"{field}\0{value}".encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
+_LOOSE_VALUE = r"""(?:"((?:[^"\\]|\\.)*)|'([^']*)|([^"'&,;\s}\]<]*))"""
+"""A value in quotes, which may be cut off, or up to whatever ends one elsewhere."""
+
+
 class Eraser:
     """Takes the people of some tombstones out of whatever names them."""
 
@@ -93,7 +99,7 @@ class Eraser:
             for field, digests in self._digests.items()
         ]
         self._loose = [
-            (field, re.compile(rf"{re.escape(field)}[\"']?\s*[:=]\s*[\"']?([^\"'&,;\s}}\]<]*)"))
+            (field, re.compile(rf"{re.escape(field)}[\"']?\s*[:=]\s*{_LOOSE_VALUE}"))
             for field in self._digests
         ]
 
@@ -144,9 +150,10 @@ class Eraser:
         except (ValueError, RecursionError):
             text = body.decode("utf-8", "replace")
             named = any(
-                self._is_named(field, one)
+                self._is_named(field, reading)
                 for field, pattern in self._loose
-                for one in pattern.findall(text)
+                for found_text in pattern.findall(text)
+                for reading in _readings("".join(found_text))
             )
             return dumps(mark(digest_of(text))) if named else None
         if not self.may_change(body):
@@ -360,3 +367,13 @@ class Tombstones:
             admitted.append(arrival)
             places.append(place)
         return Admitted(admitted, places, len(arrivals), changed)
+
+
+def _readings(text: str) -> Iterator[str]:
+    """What a value may be that stands in no JSON: as it is, in JSON's escapes, or in a form's."""
+    yield text
+    if "\\" in text:
+        with contextlib.suppress(ValueError):  # where it is cut off
+            yield parse(f'"{text}"'.encode())
+    if "%" in text or "+" in text:
+        yield unquote_plus(text)

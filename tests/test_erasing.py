@@ -177,3 +177,19 @@ def named(value: Any, people: dict[str, str]) -> bool:
             for name, item in value.items()
         )
     return isinstance(value, list) and any(named(item, people) for item in value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"name": "Jane Döe, PhD", "x": ',
+        '{"name":"Jane D\\u00f6e, PhD"',
+        '{"name": "Jane Döe, PhD',
+        "name=Jane+D%C3%B6e%2C+PhD&x=1",
+        "{'name': 'Jane Döe, PhD'}",
+    ],
+)
+def test_a_body_that_is_no_json_names_people_with_spaces_and_escapes(body: str) -> None:
+    jane = eraser(("name", "Jane Döe, PhD"))
+    assert b"Jane" not in (jane.unread(body.encode()) or b"Jane")
+    assert eraser(("name", "Jane")).unread(body.encode()) is None

@@ -153,6 +153,8 @@ def test_payloads_bring_results_or_a_link_to_them(
         link.replace("/results", "/inputs"),
         link.replace("expires=", "expires=9"),
         link[:-3],
+        f"{link}&join=inputs",
+        f"{link}&after=start",
     ):
         assert httpx2.get(other, trust_env=False).status_code in (401, 403)
 

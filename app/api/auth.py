@@ -52,9 +52,15 @@ class ApiKeyMiddleware:
 
     def _problem_of_link(self, scope: Scope) -> str | None:
         query = QueryParams(scope["query_string"])
+        if beyond := _BEYOND_RESULTS.intersection(query):
+            return f"it opens results alone: leave {', '.join(sorted(beyond))} out"
         return self._links.problem(
             scope["path"], query.get("expires", ""), query.get("signature", ""), int(time())
         )
+
+
+_BEYOND_RESULTS = frozenset({"join", "after"})
+"""Parameters by which more is had than the results of a run, or later ones."""
 
 
 def requester(request: Request) -> str:

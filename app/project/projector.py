@@ -35,6 +35,7 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 ANSWER_BYTES_MAX = 1024 * 1024
 """Of answers of Edges in a batch, unless one alone is larger: read, they take many times that."""
 
+_RUNS_MAX = 5_000
 _OUTLINES_MAX = 50_000
 """Of all runs; then what is known of their fields is forgotten, and found out again."""
 
@@ -102,6 +103,8 @@ class Projector:
         changes = [self._merge(run, entries, is_news=is_news) for run, entries in by_run.items()]
         is_saved = self._projection.save(changes, claim, next_seq)
         if is_saved:
+            if len(self._expected) >= _RUNS_MAX:
+                self._expected.clear()  # what is known of their fields goes when they come again
             self._expected[claim.run] = next_seq, claim.derivation
         oldest_ms = batch[0].received_ms if batch else time_ns() // 1_000_000
         size = sum(len(logged.body) for logged in batch)
@@ -222,7 +225,8 @@ class Projector:
         """What was written of a run's fields already, as far as it is remembered."""
         found = self._catalogues.get(run)
         if found is None:
-            if sum(one.outlines for one in self._catalogues.values()) > _OUTLINES_MAX:
+            outlines = sum(one.outlines for one in self._catalogues.values())
+            if outlines > _OUTLINES_MAX or len(self._catalogues) >= _RUNS_MAX:
                 self._catalogues.clear()
             found = self._catalogues[run] = Catalogue()
         return found

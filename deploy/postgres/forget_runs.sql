@@ -31,7 +31,8 @@ BEGIN
                 'runs', 'projections',
                 'segments', 'callback_keys', 'conflicts', 'log_runs', 'reconciliations',
                 -- What comes of it later is news again: nothing of it counts as told.
-                'announcements', 'raised_events', 'attempts', 'deliveries', 'events', 'reworked'
+                'announcements', 'raised_events', 'attempts', 'deliveries', 'events', 'reworked',
+                'marked_runs'
             ] LOOP
                 EXECUTE format('DELETE FROM %I WHERE run_uid = $1', table_name) USING forgotten;
             END LOOP;

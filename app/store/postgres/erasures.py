@@ -48,6 +48,7 @@ _LOG_TABLES = (
     "callback_keys",
     "conflicts",
     "reconciliations",
+    "marked_runs",
     "announcements",
     "raised_events",
     "attempts",
