@@ -74,7 +74,18 @@ def fresh_postgres(server: str | None = None) -> Iterator[str]:
     try:
         yield f"{server}{'&' if '?' in server else '?'}search_path={schema}"
     finally:
-        run(server, f"DROP SCHEMA {schema} CASCADE")
+        _drop(server, schema)
+
+
+def _drop(server: str, schema: str) -> None:
+    """What a server that was killed had begun may go on for a moment, and be in the way."""
+    for _ in range(5):
+        try:
+            run(server, f"DROP SCHEMA {schema} CASCADE")
+        except asyncpg.DeadlockDetectedError:
+            continue
+        return
+    raise AssertionError(f"{schema} cannot be dropped: somebody is at it all the time")
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_a_worker_killed_in_the_projection_carries_on(
     collector = start_collector(env={"COLLECTOR_CRASH_AT": f"{point}:6"})
     load = Load(collector.base_url, 11, pause_s=0.02)
     try:
-        wait_until(lambda: collector.log.count("worker ended") == 2, "the worker does not die")
+        wait_until(lambda: collector.log.count("worker ended") >= 2, "the worker does not die")
     finally:
         load.finish()
     check(collector, load.acknowledged, set(load.sent))
