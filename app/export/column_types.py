@@ -1,6 +1,6 @@
 """The type of a column, from the kinds of all its values: exact, or else text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,11 +44,17 @@ _SCALARS: tuple[tuple[Scalar, Kinds], ...] = (
 
 def column_types(fields: Mapping[str, Kinds], within: Mapping[Path, Kinds]) -> Columns:
     """The type of each of `fields` by what it has held; `within` says what was in their lists."""
+    members = members_of(within)
+    return {name: _type_of((name,), kinds, within, members) for name, kinds in fields.items()}
+
+
+def members_of(within: Iterable[Path]) -> dict[Path, list[str]]:
+    """The keys of the objects that are within lists, by where these are."""
     members: dict[Path, list[str]] = {}
     for path in within:
         if path[-1] is not None:
             members.setdefault(path[:-1], []).append(path[-1])
-    return {name: _type_of((name,), kinds, within, members) for name, kinds in fields.items()}
+    return members
 
 
 def _type_of(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.export.column_types import ColumnType, ListType, StructType
+from app.export.column_types import ColumnType, ListType, StructType, members_of
 from app.export.records import RESULT_COLUMNS
 from app.fields import parts
 from app.kinds import Kinds, Path
@@ -47,10 +47,8 @@ def section_schema(fields: Fields, section: str) -> dict[str, Any]:
     Nothing is required: an object need not have what another one has. Values that are no
     objects, which have the column `value`, are told of as if they had a property of that name.
     """
-    within: dict[Path, list[str]] = {}
-    for path in fields.within[section]:
-        if path[-1] is not None:
-            within.setdefault(path[:-1], []).append(path[-1])
+    within = fields.within[section]
+    members = members_of(within)
     types = "object" if section == "data" else ["object", "null"]
     root: dict[str, Any] = {"type": types, "properties": {}}
     for name, kinds in fields.kinds[section].items():
@@ -58,7 +56,7 @@ def section_schema(fields: Fields, section: str) -> dict[str, Any]:
         place = root
         for parent in parents:
             place = _as_object(place["properties"].setdefault(parent, {}))
-        schema = _schema((name,), kinds, fields.within[section], within)
+        schema = _schema((name,), kinds, within, members)
         known = place["properties"].get(key)
         place["properties"][key] = _joined(known, schema) if known else schema
     return root

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from app.canonical import Json
 from app.fields import DEPTH_MAX, escaped, plain
-from app.kinds import WITHIN, Kinds, Path, is_time, kind_of, path_name
+from app.kinds import EXACT_MAX, WITHIN, Kinds, Path, is_time, kind_of, path_name
 
 OUTLINES_MAX = 20_000
 """Of one run, some 1 KB each; where there are more, each is looked into anew."""
@@ -19,7 +19,6 @@ _TEXT, _TIME, _BIG = int(Kinds.TEXT), int(Kinds.TIME), int(Kinds.BIG_INTEGER)
 _LIST, _OBJECT, _DEEP, _SMALL = (
     int(kind) for kind in (Kinds.LIST, Kinds.OBJECT, Kinds.DEEP, Kinds.SMALL_INTEGER)
 )
-_SMALL_MAX = 2**53
 _ONLY_TEXTS = {str}
 
 
@@ -93,16 +92,14 @@ class _Place:
         looks = self._looks.get(outline)
         if looks is None:
             if self._catalogue.outlines >= OUTLINES_MAX:
-                looks = []
                 for key, item in value.items():
                     self.member(key).see(item)
-            else:
-                self._catalogue.outlines += 1
-                looks = [
-                    (number, self.member(key), _LOOKS[kind])
-                    for number, (key, kind) in enumerate(zip(*outline, strict=True))
-                ]
-                self._looks[outline] = looks
+                return
+            self._catalogue.outlines += 1
+            looks = self._looks[outline] = [
+                (number, self.member(key), _LOOKS[kind])
+                for number, (key, kind) in enumerate(zip(*outline, strict=True))
+            ]
         if looks:
             left = [one for one in looks if one[2](one[1], values[one[0]])]
             if len(left) < len(looks):
@@ -148,7 +145,7 @@ class _Place:
 
     def see_integer(self, value: int) -> bool:
         """Note a number by its size."""
-        if self._kinds & _SMALL and -_SMALL_MAX <= value <= _SMALL_MAX:
+        if self._kinds & _SMALL and -EXACT_MAX <= value <= EXACT_MAX:
             return True
         self.note(int(kind_of(value)))
         return self._kinds & _BIG != _BIG

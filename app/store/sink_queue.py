@@ -121,14 +121,8 @@ class SinkQueue:
 
         False, and nothing asked for, if somebody else has done that.
         """
-        async with self._transaction() as transaction:
-            moved = await transaction.execute(
-                "UPDATE sinks SET seen_event_no = ? WHERE sink_id = ? AND seen_event_no = ?",
-                seen_event_no, sink.sink_id, sink.seen_event_no,
-            )  # fmt: skip
-            if moved:
-                await _ask(transaction, sink.sink_id, run_uids, now_ms)
-        return bool(moved)
+        moved = "seen_event_no", sink.seen_event_no, seen_event_no
+        return await self._ask_and_move(sink.sink_id, run_uids, moved, now_ms)
 
     async def ask_backfilled(
         self, sink: SinkRow, run_uids: Sequence[str], after: str | None, now_ms: int
@@ -137,14 +131,26 @@ class SinkQueue:
 
         False, and nothing asked for, if somebody else has done that.
         """
+        moved = "backfill_after", sink.backfill_after, after
+        return await self._ask_and_move(sink.sink_id, run_uids, moved, now_ms)
+
+    async def _ask_and_move(
+        self,
+        sink_id: str,
+        run_uids: Sequence[str],
+        moved: tuple[str, object, object],
+        now_ms: int,
+    ) -> bool:
+        """Ask for runs if a mark of the sink is as it was; `moved` is its column, from and to."""
+        column, was, becomes = moved
         async with self._transaction() as transaction:
-            moved = await transaction.execute(
-                "UPDATE sinks SET backfill_after = ? WHERE sink_id = ? AND backfill_after = ?",
-                after, sink.sink_id, sink.backfill_after,
+            is_ours = await transaction.execute(
+                f"UPDATE sinks SET {column} = ? WHERE sink_id = ? AND {column} = ?",
+                becomes, sink_id, was,
             )  # fmt: skip
-            if moved:
-                await _ask(transaction, sink.sink_id, run_uids, now_ms)
-        return bool(moved)
+            if is_ours:
+                await _ask(transaction, sink_id, run_uids, now_ms)
+        return bool(is_ours)
 
     async def ask_again(self, sink_id: str, run_uid: str, now_ms: int) -> None:
         """Have a run written, also if it is there as it is."""
