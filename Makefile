@@ -16,7 +16,7 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ASSETS := deploy/assets
-ASSETS_BUILT := app/api/assets/swagger-ui/.version
+ASSETS_BUILT := $(foreach folder,api/assets/swagger-ui dashboard/assets/htmx dashboard/assets/uplot,app/$(folder)/.version)
 UV_COMPILE := UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
@@ -71,7 +71,7 @@ lock: $(STAMPS)/lock-tools ## resolve the dependencies anew into the lock files 
 	@echo "Wrote requirements.lock, requirements-dev.lock and $(ASSETS)/package-lock.json."
 
 clean: ## remove .venv and all that was built; ./data and what runs wrote stay
-	@rm -rf .venv .make build dist app/api/assets .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf .venv .make build dist app/api/assets app/dashboard/assets .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	@find app tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Cleaned."
@@ -100,7 +100,7 @@ $(STAMPS)/runtime: requirements.lock | $(BIN)/python
 
 # The build hook fetches the assets, so their absence calls for another install.
 $(STAMPS)/package: $(STAMPS)/runtime pyproject.toml $(wildcard $(ASSETS)/*.*) \
-		$(if $(wildcard $(ASSETS_BUILT)),,FORCE) | $(BIN)/python
+		$(if $(filter-out $(wildcard $(ASSETS_BUILT)),$(ASSETS_BUILT)),FORCE) | $(BIN)/python
 	@echo "Installing edges-collector and its browser assets …"
 	@$(PIP) install --no-deps --editable .
 	@touch $@

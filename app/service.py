@@ -16,10 +16,13 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app import __version__, observe
+from app.api.access import Keyring
 from app.api.application import create_api
 from app.api.exports import opened
 from app.api.resources import Resources
+from app.api.sessions import Sessions
 from app.canonical import allow_deep_nesting
+from app.dashboard.application import create_dashboard
 from app.erase.expiring import Expiring
 from app.erase.sweeping import Sweeping
 from app.export.inline import few_results
@@ -111,7 +114,9 @@ class Collector:
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self._export_folder = ExportFolder(settings.export_path)
-        api = create_api(self._resources(), admin_key=self.admin_key.value, links=links)
+        keyring = Keyring(self.admin_key.value)
+        sessions = Sessions(keyring, secret_key, earlier)
+        api = create_api(self._resources(), keyring=keyring, links=links, sessions=sessions)
         self._exporter = Exporter(
             self._store.exports,
             self._export_folder,
@@ -120,7 +125,7 @@ class Collector:
             give_way=Courtesy(lambda: self._received).give_way,
         )
         self.endpoint = CallbackEndpoint(
-            api,
+            create_dashboard(api, keyring=keyring, sessions=sessions),
             commits=self._commits,
             quarantine=self._quarantine,
             token=self.ingest_token.value,

@@ -23,10 +23,12 @@ from app.api import (
     sinks,
     summary,
 )
+from app.api.access import Keyring
 from app.api.auth import ApiKeyMiddleware
 from app.api.problems import HANDLERS
 from app.api.requests import RequestIdMiddleware
 from app.api.resources import Resources
+from app.api.sessions import Sessions
 from app.notify.links import LinkSigner
 
 _RUN = "/api/v1/runs/{run_uid}"
@@ -101,13 +103,15 @@ ROUTES = [
 ]
 
 
-def create_api(resources: Resources, *, admin_key: str, links: LinkSigner) -> Starlette:
+def create_api(
+    resources: Resources, *, keyring: Keyring, links: LinkSigner, sessions: Sessions
+) -> Starlette:
     """The application that answers everything but callbacks."""
     application = Starlette(
         routes=ROUTES,
         middleware=[
             Middleware(RequestIdMiddleware),
-            Middleware(ApiKeyMiddleware, admin_key=admin_key, links=links),
+            Middleware(ApiKeyMiddleware, keyring=keyring, links=links, sessions=sessions),
         ],
         exception_handlers=HANDLERS,
     )

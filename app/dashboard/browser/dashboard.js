@@ -1,0 +1,215 @@
+// What pages do by themselves: follow runs live, keep times current, ask before what cannot be
+// undone. Everything else is htmx and plain HTML.
+"use strict";
+(() => {
+  const format = new Intl.NumberFormat("en-US");
+  const REFRESH_MS = 3000;
+  const AGO_MS = 15000;
+
+  // ------------------------------------------------------------------- theme
+
+  function isDark() {
+    const chosen = document.documentElement.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  function switchTheme() {
+    const theme = isDark() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("theme", theme);
+    document.dispatchEvent(new CustomEvent("theme"));
+  }
+
+  // ------------------------------------------------------------------- times
+
+  function duration(seconds) {
+    const units = [["d", 86400], ["h", 3600], ["min", 60]];
+    const parts = [];
+    let left = Math.max(Math.floor(seconds), 0);
+    for (const [unit, size] of units) {
+      if (left >= size) {
+        parts.push(`${Math.floor(left / size)} ${unit}`);
+        left %= size;
+      } else if (parts.length) break;
+    }
+    return parts.length ? parts.slice(0, 2).join(" ") : `${left} s`;
+  }
+
+  function sayAgo(time) {
+    const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    const said = seconds >= 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
+    if (time.textContent !== said) time.textContent = said;
+  }
+
+  function sayAllAgo() {
+    document.querySelectorAll("time[data-ago]").forEach(sayAgo);
+  }
+
+  // ------------------------------------------------------------- runs, live
+
+  const seen = new Map(); // run uid -> the results at a time, for the rate
+
+  function put(element, text) {
+    if (element && element.textContent !== text) element.textContent = text;
+  }
+
+  function setChip(chip, state) {
+    if (!chip || chip.dataset.state === state) return;
+    chip.dataset.state = state;
+    chip.textContent = state.replaceAll("_", " ").toLowerCase();
+  }
+
+  function setBar(bar, counts) {
+    const whole = counts.inputs || 1;
+    const ok = (100 * counts.inputs_succeeded) / whole;
+    const bad = (100 * counts.inputs_failed) / whole;
+    const [good, failed] = bar.querySelectorAll("rect");
+    good.setAttribute("width", ok.toFixed(3));
+    failed.setAttribute("x", ok.toFixed(3));
+    failed.setAttribute("width", bad.toFixed(3));
+    bar.setAttribute(
+      "aria-label",
+      `${format.format(counts.inputs_succeeded)} succeeded, ` +
+        `${format.format(counts.inputs_failed)} failed, ` +
+        `${format.format(counts.inputs_pending)} pending of ${format.format(counts.inputs)} inputs`,
+    );
+  }
+
+  function rateOf(run) {
+    const now = performance.now();
+    const before = seen.get(run.run_uid);
+    seen.set(run.run_uid, { at: now, results: run.counts.results });
+    if (!before || now - before.at < 200) return null;
+    return Math.max(0, (run.counts.results - before.results) / ((now - before.at) / 1000));
+  }
+
+  function showRun(place, run, rate) {
+    for (const element of place.querySelectorAll("[data-value]")) {
+      const value = run.counts[element.dataset.value.replace("counts.", "")];
+      if (typeof value === "number") put(element, format.format(value));
+    }
+    setChip(place.querySelector("[data-chip=status]"), run.status);
+    setChip(place.querySelector("[data-chip=completeness]"), run.completeness);
+    place.querySelectorAll("[data-bar]").forEach((bar) => setBar(bar, run.counts));
+    place.querySelectorAll(".failed").forEach((part) => (part.hidden = !run.counts.inputs_failed));
+    const last = place.querySelector("[data-last] time");
+    if (last) {
+      last.dateTime = new Date().toISOString();
+      sayAgo(last);
+    }
+    const cell = place.querySelector("[data-rate]");
+    if (cell && rate !== null) put(cell, format.format(rate < 10 ? +rate.toFixed(1) : Math.round(rate)));
+  }
+
+  // Elements with hx-trigger="live" are asked for anew, at most once in REFRESH_MS each.
+  const due = new Map();
+
+  function refresh(element, wait = REFRESH_MS) {
+    if (due.has(element)) return;
+    const since = performance.now() - (Number(element.dataset.refreshed) || -wait);
+    const later = setTimeout(() => {
+      due.delete(element);
+      if (!element.isConnected || document.hidden) return;
+      element.dataset.refreshed = performance.now();
+      htmx.trigger(element, "live");
+    }, Math.max(0, wait - since) + Math.random() * 300);
+    due.set(element, later);
+  }
+
+  function onProgress(run) {
+    const places = document.querySelectorAll(`[data-run="${CSS.escape(run.run_uid)}"]`);
+    const rate = rateOf(run);
+    places.forEach((place) => showRun(place, run, rate));
+    if (!places.length) onStarted();
+    refreshRun(run.run_uid);
+  }
+
+  function onStarted() {
+    document.querySelectorAll("[data-live-list]").forEach((list) => refresh(list));
+  }
+
+  function refreshRun(uid) {
+    const parts = document.querySelectorAll(`[data-live-run="${CSS.escape(uid)}"]`);
+    parts.forEach((part) => refresh(part, Number(part.dataset.every) || REFRESH_MS));
+  }
+
+  let stream = null;
+
+  function say(text) {
+    const banner = document.querySelector("[data-live-state]");
+    if (!banner) return;
+    banner.textContent = text;
+    banner.hidden = !text;
+  }
+
+  // <main data-live="types" data-live-of="run uid">: what a page follows.
+  function follow() {
+    const page = document.querySelector("[data-live]");
+    if (stream) stream.close();
+    stream = null;
+    if (!page) return;
+    const types = page.dataset.live;
+    const query = new URLSearchParams({ types });
+    if (page.dataset.liveOf) query.set("run_uid", page.dataset.liveOf);
+    stream = new EventSource(`/api/v1/events?${query}`);
+    stream.onopen = () => say("");
+    stream.onerror = () => {
+      if (stream.readyState === EventSource.CLOSED) {
+        say("Live updates ended: your session is over, or the collector stopped. Reload the page.");
+      } else {
+        say("The connection to the collector was lost; trying again. Figures may be old.");
+      }
+    };
+    for (const type of types.split(",")) {
+      stream.addEventListener(type, (message) => {
+        const told = JSON.parse(message.data);
+        if (type === "run.progress") onProgress(told);
+        else if (type === "run.started") onStarted();
+        else if (told.subject) refreshRun(told.subject);
+        document.querySelectorAll("[data-live-any]").forEach((part) => refresh(part));
+      });
+    }
+  }
+
+  // --------------------------------------------------------- small comforts
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.matches("[data-theme-switch]")) switchTheme();
+    const opens = button.dataset.opens;
+    if (opens) document.getElementById(opens).showModal();
+    if (button.matches("[data-closes]")) button.closest("dialog").close();
+    const copied = button.dataset.copies;
+    if (copied) {
+      navigator.clipboard.writeText(document.getElementById(copied).textContent.trim()).then(
+        () => (button.textContent = "Copied"),
+        () => getSelection().selectAllChildren(document.getElementById(copied)),
+      );
+    }
+  });
+
+  // Filters that are not set stay out of the address.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get") return;
+    for (const [name, value] of Object.entries(event.detail.parameters)) {
+      if (value === "") delete event.detail.parameters[name];
+    }
+  });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    if (!event.detail.xhr.responseText) say(`The collector answered ${event.detail.xhr.status}.`);
+  });
+  document.addEventListener("htmx:sendError", () => say("The collector cannot be reached."));
+  document.addEventListener("htmx:afterSwap", sayAllAgo);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    sayAllAgo();
+    document.querySelectorAll("[data-live-list],[data-live-run]").forEach((part) => refresh(part));
+  });
+  addEventListener("pagehide", () => stream && stream.close());
+  addEventListener("pageshow", (event) => event.persisted && follow());
+
+  setInterval(sayAllAgo, AGO_MS);
+  follow();
+})();

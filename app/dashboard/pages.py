@@ -1,0 +1,130 @@
+"""Pages: templates filled, and what every page and form carries."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from app import __version__
+from app.api.sessions import Session, Sessions, is_from_elsewhere
+from app.dashboard.asking import Api, RefusedError
+from app.dashboard.static import url_of
+from app.dashboard.words import FILTERS, share
+
+FORM_BYTES_MAX = 256 * 1024
+CSRF_FIELD = "csrf"
+CSRF_HEADER = "x-csrf-token"
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_TEMPLATES = Environment(
+    loader=PackageLoader("app.dashboard"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters.update(FILTERS)
+_TEMPLATES.globals.update(share=share, asset=url_of, version=__version__)
+
+View = Callable[[Request], Awaitable[Response]]
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    """The page or the part of one that `template` makes of `context`."""
+    session: Session | None = getattr(request.state, "session", None)
+    text = _TEMPLATES.get_template(template).render(
+        request=request,
+        access=session.access if session else None,
+        csrf=session.token if session else "",
+        **context,
+    )
+    return HTMLResponse(text, status, _HEADERS)
+
+
+def signed_in(view: View) -> View:
+    """A view for whoever is signed in; others are sent to sign in, and then back.
+
+    Whatever changes something has to carry the session's token, as a field or a header. What the
+    API refuses is shown as a page.
+    """
+
+    @wraps(view)
+    async def guarded(request: Request) -> Response:
+        sessions: Sessions = request.app.state.sessions
+        session = await sessions.of(request)
+        if session is None:
+            return _to_sign_in(request)
+        request.state.session = session
+        request.state.api = Api(request.app.state.api, session.access)
+        if request.method not in ("GET", "HEAD") and not await _is_own(request, sessions):
+            return problem_page(
+                request,
+                403,
+                "This form is not from here, or too old",
+                "Go back, reload the page, and send it again. Nothing was changed.",
+            )
+        try:
+            return await view(request)
+        except RefusedError as error:
+            return problem_page(request, error.status, error.title, error.detail)
+
+    return guarded
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form; of one that is there twice, the last. Raises RefusedError."""
+    return dict(await form_pairs(request))
+
+
+async def form_pairs(request: Request) -> list[tuple[str, str]]:
+    """The fields of a form in their order. Raises RefusedError if it is too large."""
+    body = b""
+    if not hasattr(request, "_body"):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > FORM_BYTES_MAX:
+                raise RefusedError(413, "Form too large", "shorten what you typed, and try again")
+        request._body = body  # noqa: SLF001 - as request.body() keeps it, but bounded
+    return parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def redirected(request: Request, path: str) -> Response:
+    """Go to another page: whoever posted a form, or a part that was asked for by htmx."""
+    if "hx-request" in request.headers:
+        return Response(status_code=204, headers={"HX-Redirect": path})
+    return RedirectResponse(path, 303)
+
+
+def problem_page(request: Request, status: int, title: str, detail: str) -> Response:
+    """What went wrong, in place of a page or of a part of one."""
+    template = "problem_part.html" if "hx-request" in request.headers else "problem.html"
+    return render(request, template, status, title=title, detail=detail)
+
+
+def _to_sign_in(request: Request) -> Response:
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in?expired=true"})
+    if request.method not in ("GET", "HEAD"):
+        return RedirectResponse("/sign-in?expired=true", 303)
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse("/sign-in" if back == "/" else f"/sign-in?next={quote(back)}", 303)
+
+
+async def _is_own(request: Request, sessions: Sessions) -> bool:
+    if is_from_elsewhere(request):
+        return False
+    token = request.headers.get(CSRF_HEADER) or (await form_of(request)).get(CSRF_FIELD, "")
+    return sessions.is_own_form(request, token)
