@@ -14,7 +14,7 @@ from app.api.problems import bad_parameter, not_found
 from app.api.resources import resources_of
 from app.event import PROGRESS, EventType
 from app.notify.cloud_event import cloud_event
-from app.notify.live import READ_AT_ONCE, Followed
+from app.notify.live import PROGRESS_RUNS_MAX, READ_AT_ONCE, Followed, Progress
 from app.store import cursor
 from app.store.outbox_rows import NumberedEvent
 
@@ -81,7 +81,7 @@ def envelope(one: NumberedEvent, source: str) -> bytes:
 async def _stream(
     request: Request, parameters: Parameters, types: Sequence[str] | None
 ) -> Response:
-    for name in ("cursor", "limit", "run_uid"):
+    for name in ("cursor", "limit"):
         if parameters.text(name) is not None:
             raise bad_parameter(name, "a live stream does not take it")
     live = resources_of(request).live()
@@ -91,7 +91,7 @@ async def _stream(
     if last_id := request.headers.get("last-event-id"):
         # A browser would give up at an error: what it has not seen may be all that is kept.
         after_no = await resources_of(request).reader.event_no(last_id) or 0
-    followed = live.follow(after_no, types)
+    followed = live.follow(after_no, types, parameters.text("run_uid"))
     return EventSourceResponse(
         _sent(followed, resources_of(request).base_url),
         ping=PING_S,
@@ -105,10 +105,7 @@ async def _sent(followed: AsyncIterator[Followed], source: str) -> AsyncIterator
     yield ServerSentEvent(comment="events follow", retry=RETRY_MS, sep="\n").encode()
     async for portion in followed:
         parts = [_told(one, source) for one in portion.events]
-        parts += [
-            ServerSentEvent(one.data.decode(), event=PROGRESS, sep="\n").encode()
-            for one in portion.progress
-        ]
+        parts += [_progressed(one) for one in portion.progress]
         yield b"".join(parts)
 
 
@@ -117,6 +114,11 @@ def _told(one: NumberedEvent, source: str) -> bytes:
     """An event of a stream; encoded once for all who follow."""
     data, kind = envelope(one, source).decode(), one.event.type
     return ServerSentEvent(data, event=kind, id=one.event.event_id, sep="\n").encode()
+
+
+@lru_cache(maxsize=2 * PROGRESS_RUNS_MAX)
+def _progressed(one: Progress) -> bytes:
+    return ServerSentEvent(one.data.decode(), event=PROGRESS, sep="\n").encode()
 
 
 def _types(parameters: Parameters) -> list[str] | None:
