@@ -125,7 +125,12 @@ class Collector:
             give_way=Courtesy(lambda: self._received).give_way,
         )
         self.endpoint = CallbackEndpoint(
-            create_dashboard(api, keyring=keyring, sessions=sessions),
+            create_dashboard(
+                api,
+                keyring=keyring,
+                sessions=sessions,
+                watchers=lambda: self._notifying.live.followers,
+            ),
             commits=self._commits,
             quarantine=self._quarantine,
             token=self.ingest_token.value,

@@ -1,5 +1,7 @@
 """The dashboard's routes, in front of the API."""
 
+from collections.abc import Callable
+
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,8 +27,13 @@ ROUTES = [
 ]
 
 
-def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> Starlette:
-    """The application that answers with pages, and leaves everything else to `api`."""
+def create_dashboard(
+    api: ASGIApp, *, keyring: Keyring, sessions: Sessions, watchers: Callable[[], int]
+) -> Starlette:
+    """The application that answers with pages, and leaves everything else to `api`.
+
+    `watchers` says how many follow events live, which is about how many pages are open.
+    """
     application = Starlette(
         routes=[*ROUTES, Mount("/", api)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
@@ -34,6 +41,7 @@ def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> S
     application.state.api = api
     application.state.keyring = keyring
     application.state.sessions = sessions
+    application.state.watchers = watchers
     return application
 
 

@@ -1,5 +1,6 @@
 """Pages: templates filled, and what every page and form carries."""
 
+import gzip
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -16,6 +17,8 @@ from app.dashboard.static import url_of
 from app.dashboard.words import FILTERS, share
 
 FORM_BYTES_MAX = 256 * 1024
+REFRESH_MS_MIN = 3_000
+REFRESH_MS_EACH = 300
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 
@@ -25,6 +28,7 @@ _HEADERS = {
         " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
+    "Vary": "Accept-Encoding",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -45,13 +49,28 @@ View = Callable[[Request], Awaitable[Response]]
 def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     """The page or the part of one that `template` makes of `context`."""
     session: Session | None = getattr(request.state, "session", None)
+    refresh_ms = refresh_pause_ms(request.app.state.watchers())
     text = _TEMPLATES.get_template(template).render(
         request=request,
         access=session.access if session else None,
         csrf=session.token if session else "",
+        refresh_ms=refresh_ms,
         **context,
     )
-    return HTMLResponse(text, status, _HEADERS)
+    headers = {**_HEADERS, "X-Refresh-After": str(refresh_ms)}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return HTMLResponse(text, status, headers)
+    headers["Content-Encoding"] = "gzip"
+    return HTMLResponse(gzip.compress(text.encode(), 5, mtime=0), status, headers)
+
+
+def refresh_pause_ms(watchers: int) -> int:
+    """How long parts of pages that are asked for anew have to wait, in ms.
+
+    The more pages are open the longer, so that all of them together cost the same: looking on
+    must not slow down receiving. What the stream of events tells is shown at once all the same.
+    """
+    return max(REFRESH_MS_MIN, watchers * REFRESH_MS_EACH)
 
 
 def signed_in(view: View) -> View:

@@ -109,6 +109,11 @@ class LiveEvents:
         """What was told of runs that move; None until somebody follows."""
         self._is_closed = False
 
+    @property
+    def followers(self) -> int:
+        """How many follow."""
+        return len(self._followers)
+
     def close(self) -> None:
         """End all streams, so that the server need not wait for them."""
         self._is_closed = True

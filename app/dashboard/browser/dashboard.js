@@ -3,7 +3,6 @@
 "use strict";
 (() => {
   const format = new Intl.NumberFormat("en-US");
-  const REFRESH_MS = 3000;
   const AGO_MS = 15000;
 
   // ------------------------------------------------------------------- theme
@@ -101,18 +100,20 @@
     if (cell && rate !== null) put(cell, format.format(rate < 10 ? +rate.toFixed(1) : Math.round(rate)));
   }
 
-  // Elements with hx-trigger="live" are asked for anew, at most once in REFRESH_MS each.
+  // Elements with hx-trigger="live" are asked for anew, each at most once in a while: the
+  // collector says in which, and the longer the more pages are open.
   const due = new Map();
 
-  function refresh(element, wait = REFRESH_MS) {
+  function refresh(element, waitMin = 0) {
     if (due.has(element)) return;
+    const wait = Math.max(waitMin, Number(document.body.dataset.refreshMs));
     const since = performance.now() - (Number(element.dataset.refreshed) || -wait);
     const later = setTimeout(() => {
       due.delete(element);
       if (!element.isConnected || document.hidden) return;
       element.dataset.refreshed = performance.now();
       htmx.trigger(element, "live");
-    }, Math.max(0, wait - since) + Math.random() * 300);
+    }, Math.max(0, wait - since) + Math.random() * wait * 0.1);
     due.set(element, later);
   }
 
@@ -130,7 +131,7 @@
 
   function refreshRun(uid) {
     const parts = document.querySelectorAll(`[data-live-run="${CSS.escape(uid)}"]`);
-    parts.forEach((part) => refresh(part, Number(part.dataset.every) || REFRESH_MS));
+    parts.forEach((part) => refresh(part, Number(part.dataset.every) || 0));
   }
 
   let stream = null;
@@ -197,6 +198,10 @@
     }
   });
 
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const after = event.detail.xhr.getResponseHeader("X-Refresh-After");
+    if (after) document.body.dataset.refreshMs = after;
+  });
   document.addEventListener("htmx:responseError", (event) => {
     if (!event.detail.xhr.responseText) say(`The collector answered ${event.detail.xhr.status}.`);
   });
