@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app import __version__, observe
+from app.api.access import Keyring
 from app.api.application import create_api
 from app.api.exports import opened
 from app.api.resources import Resources
@@ -107,11 +108,12 @@ class Collector:
             folder=settings.sink_dir,
             pauses_s=settings.delivery_pauses_s,
         )
+        self._keyring = Keyring(self.admin_key.value, self._store.api_keys)
         self._edges: Reconciliation | None = None
         self._received = 0
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self._export_folder = ExportFolder(settings.export_path)
-        api = create_api(self._resources(), admin_key=self.admin_key.value, links=links)
+        api = create_api(self._resources(), keyring=self._keyring, links=links)
         self._exporter = Exporter(
             self._store.exports,
             self._export_folder,
@@ -157,6 +159,7 @@ class Collector:
             wake_erasing=self._sweeping.wake,
             sink_dir=self.settings.sink_dir,
             wake_sinks=self._sinks.wake,
+            keyring=self._keyring,
         )
 
     async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
@@ -199,6 +202,7 @@ class Collector:
             stack.push_async_callback(self._store.close)
             await self._store.erasures.use_seal(self._seal)
             self._commits.start()
+            await stack.enter_async_context(in_background("keys", self._keyring.note_uses))
             if is_working:
                 self._worker.start()
             stack.push_async_callback(self._worker.stop)

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection
+from math import inf
 from time import monotonic, time_ns
 from typing import NamedTuple
 
@@ -104,7 +105,7 @@ class Keyring:
         self.admin_hint = hint_of(admin_key) if len(admin_key) >= 5 * _HINT_LENGTH else None
         """The end of the admin key; None if it is a short one."""
         self._keys = keys
-        self._known = _Known(-LOOK_UP_S, 0, {}, {})
+        self._known = _Known(-inf, 0, {}, {})
         self._changes = 0
         self._looking = asyncio.Lock()
         self._noted_ms: dict[str, int] = {}
@@ -145,12 +146,10 @@ class Keyring:
         row = self._found(_digest(key))
         if row is None:
             return "this API key is not known here: check that all of it was copied"
-        if row.revoked_ms is not None:
-            return f"the API key {row.name} was revoked at {timestamp(row.revoked_ms)}: use another one"
-        return (
-            f"the API key {row.name} expired at {timestamp(row.expires_ms or 0)}: have a new one"
-            " made"
-        )
+        ended = f"the API key {row.name} was revoked at {timestamp(row.revoked_ms or 0)}"
+        if row.revoked_ms is None:
+            ended = f"the API key {row.name} expired at {timestamp(row.expires_ms or 0)}"
+        return f"{ended}: use another one, or have one made"
 
     def changed(self) -> None:
         """Look keys up anew: something was just written about them."""

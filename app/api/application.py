@@ -14,6 +14,7 @@ from app.api import (
     exports,
     health,
     inputs,
+    keys,
     quarantine,
     reconciling,
     result_schema,
@@ -23,7 +24,8 @@ from app.api import (
     sinks,
     summary,
 )
-from app.api.auth import ApiKeyMiddleware
+from app.api.access import Keyring
+from app.api.auth import ApiKeyMiddleware, Endpoint, ScopedRoute
 from app.api.problems import HANDLERS
 from app.api.requests import RequestIdMiddleware
 from app.api.resources import Resources
@@ -36,78 +38,90 @@ _DELIVERY = "/api/v1/deliveries/{delivery_id}"
 _EXPORT = "/api/v1/exports/{export_id}"
 _ERASURE = "/api/v1/erasures/{erasure_id}"
 _SINK = "/api/v1/sinks/{sink_id}"
+_KEY = "/api/v1/keys/{key_id}"
 _ENTRY = "/api/v1/quarantine/{quarantine_id}"
 
+
+def _route(path: str, endpoint: Endpoint, needs: str, method: str = "GET") -> ScopedRoute:
+    return ScopedRoute(path, endpoint, needs, [method])
+
+
 ROUTES = [
+    # Open to everyone.
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),
     Route("/metrics", health.metrics),
     Route("/openapi.json", documentation.openapi),
     Route("/docs", documentation.docs),
     Route("/docs/{name}", documentation.asset),
-    Route("/api/v1/runs", runs.list_runs),
-    Route(_RUN, runs.get_run),
-    Route(f"{_RUN}/summary", summary.run_summary),
-    Route(_RUN, erasures.delete_run, methods=["DELETE"]),
-    Route("/api/v1/people", erasures.delete_person, methods=["DELETE"]),
-    Route("/api/v1/erasures", erasures.list_erasures),
-    Route(_ERASURE, erasures.get_erasure),
-    Route(f"{_ERASURE}/lift", erasures.lift, methods=["POST"]),
-    Route(f"{_RUN}/reconcile", reconciling.reconcile, methods=["POST"]),
-    Route(f"{_RUN}/resume", reconciling.resume, methods=["POST"]),
-    Route(f"{_RUN}/continue", reconciling.continue_, methods=["POST"]),
-    Route(f"{_RUN}/cancel", reconciling.cancel, methods=["POST"]),
-    Route(f"{_RUN}/results", results.run_results),
-    Route(f"{_RUN}/results/schema", result_schema.run_schema),
-    Route(f"{_RUN}/inputs", inputs.run_inputs),
-    Route(f"{_RUN}/callbacks", callbacks.run_callbacks),
-    Route(f"{_RUN}/callbacks/{{callback_ref_uid:path}}/raw", callbacks.raw_callback),
-    Route("/api/v1/results", results.merged_results),
-    Route("/api/v1/results/schema", result_schema.merged_schema),
-    Route("/api/v1/exports", exports.list_exports),
-    Route("/api/v1/exports", exports.create_export, methods=["POST"]),
-    Route(_EXPORT, exports.get_export),
-    Route(_EXPORT, exports.delete_export, methods=["DELETE"]),
-    Route(f"{_EXPORT}/file", exports.get_export_file),
-    Route("/api/v1/schedules", schedules.list_schedules),
-    Route(_SCHEDULE, schedules.get_schedule),
-    Route(f"{_SCHEDULE}/{{action}}", schedules.act_on_schedule, methods=["POST"]),
-    Route("/api/v1/events", events.list_events),
-    Route("/api/v1/events/{event_id}", events.get_event),
-    Route("/api/v1/endpoints", endpoints.list_endpoints),
-    Route("/api/v1/endpoints", endpoints.create_endpoint, methods=["POST"]),
-    Route(_ENDPOINT, endpoints.get_endpoint),
-    Route(_ENDPOINT, endpoints.change_endpoint, methods=["PATCH"]),
-    Route(_ENDPOINT, endpoints.delete_endpoint, methods=["DELETE"]),
-    Route(f"{_ENDPOINT}/test", endpoints.test_endpoint, methods=["POST"]),
-    Route(f"{_ENDPOINT}/rotate-secret", endpoints.rotate_secret, methods=["POST"]),
-    Route(f"{_ENDPOINT}/deliveries", deliveries.endpoint_deliveries),
-    Route(f"{_ENDPOINT}/redeliver", deliveries.redeliver_many, methods=["POST"]),
-    Route("/api/v1/deliveries", deliveries.list_deliveries),
-    Route(_DELIVERY, deliveries.get_delivery),
-    Route(f"{_DELIVERY}/redeliver", deliveries.redeliver, methods=["POST"]),
-    Route("/api/v1/sinks", sinks.list_sinks),
-    Route("/api/v1/sinks", sinks.create_sink, methods=["POST"]),
-    Route(_SINK, sinks.get_sink),
-    Route(_SINK, sinks.change_sink, methods=["PATCH"]),
-    Route(_SINK, sinks.delete_sink, methods=["DELETE"]),
-    Route(f"{_SINK}/test", sinks.test_sink, methods=["POST"]),
-    Route(f"{_SINK}/runs", sinks.list_sink_runs),
-    Route(f"{_SINK}/runs/{{run_uid}}/write", sinks.write_run, methods=["POST"]),
-    Route("/api/v1/quarantine", quarantine.list_quarantined),
-    Route(_ENTRY, quarantine.delete_quarantined, methods=["DELETE"]),
-    Route(f"{_ENTRY}/raw", quarantine.raw_quarantined),
-    Route(f"{_ENTRY}/reprocess", quarantine.reprocess, methods=["POST"]),
+    # Open to keys that may `read`, `write` or `admin`; each may what those before it may.
+    _route("/api/v1/runs", runs.list_runs, "read"),
+    _route(_RUN, runs.get_run, "read"),
+    _route(f"{_RUN}/summary", summary.run_summary, "read"),
+    _route(_RUN, erasures.delete_run, "admin", "DELETE"),
+    _route("/api/v1/people", erasures.delete_person, "admin", "DELETE"),
+    _route("/api/v1/erasures", erasures.list_erasures, "read"),
+    _route(_ERASURE, erasures.get_erasure, "read"),
+    _route(f"{_ERASURE}/lift", erasures.lift, "admin", "POST"),
+    _route(f"{_RUN}/reconcile", reconciling.reconcile, "write", "POST"),
+    _route(f"{_RUN}/resume", reconciling.resume, "write", "POST"),
+    _route(f"{_RUN}/continue", reconciling.continue_, "write", "POST"),
+    _route(f"{_RUN}/cancel", reconciling.cancel, "write", "POST"),
+    _route(f"{_RUN}/results", results.run_results, "read"),
+    _route(f"{_RUN}/results/schema", result_schema.run_schema, "read"),
+    _route(f"{_RUN}/inputs", inputs.run_inputs, "read"),
+    _route(f"{_RUN}/callbacks", callbacks.run_callbacks, "read"),
+    _route(f"{_RUN}/callbacks/{{callback_ref_uid:path}}/raw", callbacks.raw_callback, "read"),
+    _route("/api/v1/results", results.merged_results, "read"),
+    _route("/api/v1/results/schema", result_schema.merged_schema, "read"),
+    _route("/api/v1/exports", exports.list_exports, "read"),
+    _route("/api/v1/exports", exports.create_export, "read", "POST"),
+    _route(_EXPORT, exports.get_export, "read"),
+    _route(_EXPORT, exports.delete_export, "write", "DELETE"),
+    _route(f"{_EXPORT}/file", exports.get_export_file, "read"),
+    _route("/api/v1/schedules", schedules.list_schedules, "read"),
+    _route(_SCHEDULE, schedules.get_schedule, "read"),
+    _route(f"{_SCHEDULE}/{{action}}", schedules.act_on_schedule, "write", "POST"),
+    _route("/api/v1/events", events.list_events, "read"),
+    _route("/api/v1/events/{event_id}", events.get_event, "read"),
+    _route("/api/v1/endpoints", endpoints.list_endpoints, "read"),
+    _route("/api/v1/endpoints", endpoints.create_endpoint, "admin", "POST"),
+    _route(_ENDPOINT, endpoints.get_endpoint, "read"),
+    _route(_ENDPOINT, endpoints.change_endpoint, "admin", "PATCH"),
+    _route(_ENDPOINT, endpoints.delete_endpoint, "admin", "DELETE"),
+    _route(f"{_ENDPOINT}/test", endpoints.test_endpoint, "admin", "POST"),
+    _route(f"{_ENDPOINT}/rotate-secret", endpoints.rotate_secret, "admin", "POST"),
+    _route(f"{_ENDPOINT}/deliveries", deliveries.endpoint_deliveries, "read"),
+    _route(f"{_ENDPOINT}/redeliver", deliveries.redeliver_many, "admin", "POST"),
+    _route("/api/v1/deliveries", deliveries.list_deliveries, "read"),
+    _route(_DELIVERY, deliveries.get_delivery, "read"),
+    _route(f"{_DELIVERY}/redeliver", deliveries.redeliver, "admin", "POST"),
+    _route("/api/v1/sinks", sinks.list_sinks, "read"),
+    _route("/api/v1/sinks", sinks.create_sink, "admin", "POST"),
+    _route(_SINK, sinks.get_sink, "read"),
+    _route(_SINK, sinks.change_sink, "admin", "PATCH"),
+    _route(_SINK, sinks.delete_sink, "admin", "DELETE"),
+    _route(f"{_SINK}/test", sinks.test_sink, "admin", "POST"),
+    _route(f"{_SINK}/runs", sinks.list_sink_runs, "read"),
+    _route(f"{_SINK}/runs/{{run_uid}}/write", sinks.write_run, "admin", "POST"),
+    _route("/api/v1/keys", keys.list_keys, "admin"),
+    _route("/api/v1/keys", keys.create_key, "admin", "POST"),
+    _route(_KEY, keys.get_key, "admin"),
+    _route(_KEY, keys.revoke_key, "admin", "DELETE"),
+    _route("/api/v1/quarantine", quarantine.list_quarantined, "admin"),
+    _route(_ENTRY, quarantine.delete_quarantined, "admin", "DELETE"),
+    _route(f"{_ENTRY}/raw", quarantine.raw_quarantined, "admin"),
+    _route(f"{_ENTRY}/reprocess", quarantine.reprocess, "admin", "POST"),
 ]
 
 
-def create_api(resources: Resources, *, admin_key: str, links: LinkSigner) -> Starlette:
+def create_api(resources: Resources, *, keyring: Keyring, links: LinkSigner) -> Starlette:
     """The application that answers everything but callbacks."""
     application = Starlette(
         routes=ROUTES,
         middleware=[
             Middleware(RequestIdMiddleware),
-            Middleware(ApiKeyMiddleware, admin_key=admin_key, links=links),
+            Middleware(ApiKeyMiddleware, keyring=keyring, links=links),
         ],
         exception_handlers=HANDLERS,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.api.access import Keyring
 from app.api.application import create_api
 from app.api.resources import Resources
 from app.export.jobs import ExportFolder
@@ -75,11 +76,12 @@ class Api:
             wake_erasing=lambda: None,
             sink_dir=None,
             wake_sinks=lambda: None,
+            keyring=(keyring := Keyring("key", self.store.api_keys)),
         )
 
         async def asking() -> httpx2.Response:
             transport = httpx2.ASGITransport(
-                create_api(resources, admin_key="key", links=LinkSigner("key"))
+                create_api(resources, keyring=keyring, links=LinkSigner("key"))
             )
             async with httpx2.AsyncClient(
                 transport=transport,
