@@ -81,6 +81,11 @@ def hint_of(key: str) -> str:
     return key[-_HINT_LENGTH:]
 
 
+def hint_of_admin(key: str) -> str | None:
+    """The same of an admin key; None of a short one, of which it would tell too much."""
+    return hint_of(key) if len(key) >= 5 * _HINT_LENGTH else None
+
+
 class _Known(NamedTuple):
     """What the store said of keys, and when it was asked."""
 
@@ -101,9 +106,7 @@ class Keyring:
         """`admin_key` is that of the settings, which opens everything, always."""
         self._admin_digest = _digest(admin_key)
         self._admin = Access(ADMIN_KEY_ID, "admin key", frozenset(SCOPES))
-        # A part of what an operator chose may tell too much of it.
-        self.admin_hint = hint_of(admin_key) if len(admin_key) >= 5 * _HINT_LENGTH else None
-        """The end of the admin key; None if it is a short one."""
+        self.admin_hint = hint_of_admin(admin_key)
         self._keys = keys
         self._known = _Known(-inf, 0, {}, {})
         self._changes = 0
