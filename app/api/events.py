@@ -1,6 +1,8 @@
 """`/api/v1/events`: what happened, as a list or as a live stream."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 
 import orjson
@@ -17,6 +19,7 @@ from app.notify.cloud_event import cloud_event
 from app.notify.live import PROGRESS_RUNS_MAX, READ_AT_ONCE, Followed, Progress
 from app.store import cursor
 from app.store.outbox_rows import NumberedEvent
+from app.store.protocol import StoreUnavailableError
 
 LIST_PARAMETERS = ("after", "types", "run_uid", "limit", "cursor")
 PING_S = 15
@@ -24,6 +27,8 @@ SEND_TIMEOUT_S = 30
 """A client that takes nothing for so long is cut off, and goes on where it was."""
 
 RETRY_MS = 2_000
+LOOK_UP_S = 5.0
+"""How often a live stream looks whether its key still opens anything."""
 
 
 async def list_events(request: Request) -> Response:
@@ -91,7 +96,15 @@ async def _stream(
     if last_id := request.headers.get("last-event-id"):
         # A browser would give up at an error: what it has not seen may be all that is kept.
         after_no = await resources_of(request).reader.event_no(last_id) or 0
-    followed = live.follow(after_no, types, parameters.text("run_uid"))
+    keyring, key_id = resources_of(request).keyring, request.state.access.key_id
+
+    async def is_open() -> bool:
+        try:
+            return await keyring.by_id(key_id) is not None
+        except StoreUnavailableError:
+            return True  # as it was, until somebody can say
+
+    followed = _while_open(live.follow(after_no, types, parameters.text("run_uid")), is_open)
     return EventSourceResponse(
         _sent(followed, resources_of(request).base_url),
         ping=PING_S,
@@ -99,6 +112,27 @@ async def _stream(
         sep="\n",
         headers={"X-Accel-Buffering": "no"},
     )
+
+
+async def _while_open(
+    followed: AsyncGenerator[Followed, None], is_open: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[Followed]:
+    """What is followed, until a look every `LOOK_UP_S` finds that it is not to be any more."""
+    async with aclosing(followed):
+        while True:
+            upcoming = asyncio.ensure_future(anext(followed, None))
+            try:
+                while not upcoming.done():
+                    await asyncio.wait([upcoming], timeout=LOOK_UP_S)
+                    if not await is_open():
+                        return
+            finally:
+                upcoming.cancel()
+                await asyncio.wait([upcoming])
+            portion = upcoming.result()
+            if portion is None:
+                return
+            yield portion
 
 
 async def _sent(followed: AsyncIterator[Followed], source: str) -> AsyncIterator[bytes]:

@@ -16,7 +16,9 @@ application = App(
     version=__version__,
 )
 # Imported when called: `serve` should not pay for what `demo` needs.
-for name in ("serve", "demo", "simulate", "reconcile", "rebuild", "export", "migrate", "copy"):
+for name in (
+    *("serve", "demo", "simulate", "reconcile", "rebuild", "export", "migrate", "copy", "keys"),
+):
     application.command(f"app.cli.{name}:{name}", name=name)
 
 

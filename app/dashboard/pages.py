@@ -15,6 +15,7 @@ from app.api.sessions import Session, Sessions, is_from_elsewhere
 from app.dashboard.asking import Api, RefusedError
 from app.dashboard.static import url_of
 from app.dashboard.words import FILTERS, share
+from app.store.protocol import StoreUnavailableError
 
 FORM_BYTES_MAX = 256 * 1024
 REFRESH_MS_MIN = 3_000
@@ -42,6 +43,8 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters.update(FILTERS)
 _TEMPLATES.globals.update(share=share, asset=url_of, version=__version__)
+
+DATABASE_SILENT = (503, "The database does not answer", "Reload the page in a moment.")
 
 View = Callable[[Request], Awaitable[Response]]
 
@@ -83,7 +86,10 @@ def signed_in(view: View) -> View:
     @wraps(view)
     async def guarded(request: Request) -> Response:
         sessions: Sessions = request.app.state.sessions
-        session = await sessions.of(request)
+        try:
+            session = await sessions.of(request)
+        except StoreUnavailableError:
+            return problem_page(request, *DATABASE_SILENT)
         if session is None:
             return _to_sign_in(request)
         request.state.session = session

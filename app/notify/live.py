@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -172,7 +172,7 @@ class LiveEvents:
 
     async def follow(
         self, after_no: int | None, types: Collection[str] | None, run_uid: str | None = None
-    ) -> AsyncIterator[Followed]:
+    ) -> AsyncGenerator[Followed, None]:
         """Events of these types (None: all) and this run after a number, and from then on.
 
         From now on if `after_no` is None. Ends with the service. Raises

@@ -77,13 +77,14 @@ class Api:
             wake_erasing=lambda: None,
             sink_dir=None,
             wake_sinks=lambda: None,
+            keyring=(keyring := Keyring("key", self.store.api_keys)),
         )
 
         async def asking() -> httpx2.Response:
             transport = httpx2.ASGITransport(
                 create_api(
                     resources,
-                    keyring=(keyring := Keyring("key")),
+                    keyring=keyring,
                     links=LinkSigner("key"),
                     sessions=Sessions(keyring, "key", []),
                 )
