@@ -90,6 +90,9 @@
     setChip(place.querySelector("[data-chip=status]"), run.status);
     setChip(place.querySelector("[data-chip=completeness]"), run.completeness);
     place.querySelectorAll("[data-bar]").forEach((bar) => setBar(bar, run.counts));
+    // What Edges last said it has is of no interest once there is more.
+    const expected = place.querySelector("[data-expected]");
+    if (expected) expected.hidden = (run.counts.expected_results ?? 0) < run.counts.results;
     place.querySelectorAll(".failed").forEach((part) => (part.hidden = !run.counts.inputs_failed));
     const last = place.querySelector("[data-last] time");
     if (last) {
