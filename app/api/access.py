@@ -123,10 +123,11 @@ class Keyring:
         digest = _digest(key)
         if hmac.compare_digest(digest, self._admin_digest):
             return self._admin
-        await self._look_up(monotonic() - LOOK_UP_S)
+        now_s = monotonic()
+        await self._look_up(now_s - LOOK_UP_S)
         row = self._found(digest)
         if row is None and key.startswith(PREFIX):  # it may have been made a moment ago
-            await self._look_up(monotonic())
+            await self._look_up(now_s)
             row = self._found(digest)
         return self._opened(row)
 
@@ -137,10 +138,11 @@ class Keyring:
         """
         if key_id == ADMIN_KEY_ID:
             return self._admin
-        await self._look_up(monotonic() - LOOK_UP_S)
+        now_s = monotonic()
+        await self._look_up(now_s - LOOK_UP_S)
         row = self._known.by_id.get(key_id)
         if row is None:
-            await self._look_up(monotonic())
+            await self._look_up(now_s)
             row = self._known.by_id.get(key_id)
         return self._opened(row)
 
