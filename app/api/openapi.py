@@ -23,6 +23,7 @@ from app.api import (
 )
 from app.api.operations import (
     EDGES_PROBLEMS,
+    OF_INPUTS,
     PARAMETERS,
     READ_PROBLEMS,
     health,
@@ -195,6 +196,7 @@ def _paths() -> dict[str, Any]:
                 inputs.PARAMETERS,
                 path=("run_uid",),
                 is_file=True,
+                special=OF_INPUTS,
             )
         },
         f"{run}/callbacks": {
