@@ -20,6 +20,7 @@ from app.api import (
     schedules,
     schema,
     sink_paths,
+    summary,
 )
 from app.api.operations import (
     EDGES_PROBLEMS,
@@ -168,7 +169,13 @@ def _paths() -> dict[str, Any]:
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
         f"{run}/summary": {
-            "get": read("getRunSummary", "A run in figures", "RunSummary", path=("run_uid",))
+            "get": read(
+                "getRunSummary",
+                "A run in figures",
+                "RunSummary",
+                summary.PARAMETERS,
+                path=("run_uid",),
+            )
         },
         f"{run}/results": {
             "get": read(

@@ -104,6 +104,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "description": "What stands there, compared exactly; numbers in digits.",
     },
+    "columns": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "true"},
+        "description": "Whether results are read to tell what their columns are like.",
+    },
     "incomplete": {
         "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
         "description": "Go on although results are missing, which may be lost for good.",
