@@ -27,6 +27,7 @@ ROUTES = [
     Route(f"{_RUN}/completeness", run_parts.completeness),
     Route(f"{_RUN}/figures", run_parts.figures),
     Route(f"{_RUN}/preview", run_parts.preview),
+    Route(f"{_RUN}/preview/rows", run_parts.preview_rows),
     Route(f"{_RUN}/callbacks/body", run_parts.callback_body),
     Route(f"{_RUN}/exports/{{export_id}}", run_parts.export_progress),
     Route(f"{_RUN}/erasures/{{erasure_id}}", run_parts.erasure_progress),

@@ -102,7 +102,7 @@ def _complete(run: Record, now: datetime) -> Said:
 def _incomplete(run: Record, now: datetime) -> Said:
     counts, missing = run["counts"], run["missing"] or {}
     expected = counts["expected_results"]
-    headline = f"{many(counts['results'], 'result')} of {expected or 0:,}."
+    headline = f"{counts['results']:,} of {many(expected or 0, 'result')}."
     surplus = missing.get("surplus_results")
     if surplus:
         headline = (

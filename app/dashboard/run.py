@@ -15,8 +15,10 @@ from app.event import EventType
 from app.export.compression import COMPRESSIONS
 from app.model import TERMINAL_STATUSES
 from app.notify.headlines import headline
+from app.notify.words import run_name
 
 ROWS_A_PAGE = 50
+EVENTS_A_PAGE = 25
 DELIVERIES_SHOWN = 50
 LARGE_RESULTS = 50_000
 """From so many results on, a file that is made in the background is offered first."""
@@ -225,7 +227,7 @@ async def run_events(request: Request) -> Response:
         return headed
     api, uid = api_of(request), headed["run"]["run_uid"]
     chosen, cursor = request.query_params.get("types", ""), request.query_params.get("cursor", "")
-    asked: Query = {"run_uid": uid, "types": chosen, "cursor": cursor, "limit": str(ROWS_A_PAGE)}
+    asked: Query = {"run_uid": uid, "types": chosen, "cursor": cursor, "limit": str(EVENTS_A_PAGE)}
     page = await api.get("events", asked)
     latest: Query = {"run_uid": uid, "limit": str(DELIVERIES_SHOWN)}
     deliveries = await api.get("deliveries", latest)
@@ -251,9 +253,12 @@ async def run_events(request: Request) -> Response:
 def _told(event: dict[str, Any]) -> dict[str, Any]:
     """An event with a sentence of what happened."""
     kind = event["type"].removeprefix("edges.collector.")
+    words, name = headline(kind, event["data"]), run_name(event["data"])
+    for spelled in (name, name[:1].upper() + name[1:]):  # which run it is stands above
+        words = words.replace(spelled, "the run")
     return {
         "id": event["id"],
         "type": kind,
         "time": event["time"],
-        "words": headline(kind, event["data"]),
+        "words": words[:1].upper() + words[1:],
     }

@@ -23,6 +23,12 @@ COLUMNS_MAX = 40
 """Columns of a preview."""
 COLUMNS_AT_FIRST = 8
 _FULL_ENOUGH = 0.5
+_TELLING = (
+    *("full_name", "name", "first_name", "last_name", "headline", "job_title", "company_name"),
+    *("title", "text", "location", "connection_degree"),
+    *("linkedin_profile_url", "linkedin_company_url", "linkedin_post_url"),
+)
+"""Columns by which people know what a result is, if it has them."""
 
 LABELS_SHOWN = 12
 EXAMPLES = 3
@@ -125,31 +131,53 @@ async def preview(request: Request) -> Response:
         api.get(f"runs/{uid}/results/schema"), api.get(f"runs/{uid}/results", some)
     )
     columns = schema["columns"]
-    wanted = request.query_params.getlist("columns")
-    names = [one["name"] for one in columns]
-    chosen = [name for name in names if name in wanted][:COLUMNS_MAX] or _at_first(columns)
-    response = render(
+    wanted = set(request.query_params.getlist("columns"))
+    chosen = [one["name"] for one in columns if one["name"] in wanted][:COLUMNS_MAX]
+    return render(
         request,
         "run_preview.html",
         uid=uid,
         here=path_of(uid),
         columns=columns,
-        chosen=chosen,
+        chosen=chosen or _at_first(columns),
         rows=page["data"],
         sample=schema["sample"],
         columns_max=COLUMNS_MAX,
     )
-    if wanted and request.headers.get("hx-request"):
-        query = urlencode([("columns", name) for name in chosen])
-        response.headers["HX-Replace-Url"] = f"{path_of(uid)}?{query}"
+
+
+@signed_in
+async def preview_rows(request: Request) -> Response:
+    """The same rows with other columns, which the page's address keeps."""
+    uid = request.path_params["run_uid"]
+    some: Query = {"limit": str(PREVIEW_ROWS), "shape": "flat"}
+    page = await api_of(request).get(f"runs/{uid}/results", some)
+    chosen = list(dict.fromkeys(request.query_params.getlist("columns")))[:COLUMNS_MAX]
+    response = render(
+        request,
+        "run_preview_rows.html",
+        here=path_of(uid),
+        chosen=chosen,
+        rows=page["data"],
+    )
+    query = urlencode([("columns", name) for name in chosen])
+    response.headers["HX-Replace-Url"] = f"{path_of(uid)}?{query}" if query else path_of(uid)
     return response
 
 
 def _at_first(columns: list[dict[str, Any]]) -> list[str]:
-    """Columns of the data that most results have; then whatever there is."""
-    own = [one for one in columns if not one["name"].startswith("_")]
-    full = [one["name"] for one in own if (one["fill_rate"] or 0) >= _FULL_ENOUGH]
-    return (full or [one["name"] for one in own or columns])[:COLUMNS_AT_FIRST]
+    """Columns that tell most: known ones first, then those that are short and mostly filled."""
+    names = [one["name"] for one in columns]
+    short = [
+        one["name"]
+        for one in columns
+        if (one["fill_rate"] or 0) >= _FULL_ENOUGH
+        and not one["type"].startswith(("list", "struct"))
+        and not one["name"].startswith("_")
+    ]
+    telling = [name for name in _TELLING if name in names]
+    chosen = list(dict.fromkeys([*telling, *short, *names]))[:COLUMNS_AT_FIRST]
+    return [name for name in names if name in chosen]
 
 
 @signed_in

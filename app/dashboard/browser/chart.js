@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const LEGEND_PX = 34;
+  const NARROW_PX = 420; // where the legend takes two lines
   const drawn = new Map(); // element -> its chart
 
   function colour(name) {
@@ -59,7 +60,8 @@
   }
 
   function size(place) {
-    return { width: place.clientWidth, height: place.clientHeight - LEGEND_PX };
+    const lines = place.clientWidth < NARROW_PX ? 2 : 1;
+    return { width: place.clientWidth, height: place.clientHeight - lines * LEGEND_PX };
   }
 
   function draw(place) {
