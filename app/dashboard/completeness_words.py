@@ -3,6 +3,7 @@
 A pure function of the run's record, as the API gives it.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -27,6 +28,7 @@ _WHY: tuple[tuple[range, str], ...] = (
     (range(413, 414), "They were larger than COLLECTOR_MAX_BODY_BYTES, or than a proxy takes."),
     (range(500, 600), "The collector, or a proxy in front of it, was down or overloaded."),
 )
+_UNREACHABLE = re.compile(r"connect|time|resolve|dns|network|reach|tls|ssl|certificate", re.I)
 
 
 class Said(NamedTuple):
@@ -149,13 +151,11 @@ def _refused(callbacks: Sequence[Record], now: datetime) -> Iterator[str]:
         if batches:
             of_batch = f" of {'batch' if len(batches) == 1 else 'batches'} {_listed(batches)}"
         was = "was" if len(group) == 1 else "were"
-        how = f"{was} refused by this server with {status}"
-        if status is None:
-            why = f": {_bounded(error)}" if error else ""
-            how = f"did not reach this server{why}"
+        how = f"{was} refused by this server with {status}" if status else "did not arrive"
+        why = f" ({_bounded(error)})" if error and not status else ""
         yield (
-            f"{many(len(group), 'callback')}{of_batch} {how} {_when(group, now)};"
-            f" {_replays(group)}. {_why(status)}".rstrip()
+            f"{many(len(group), 'callback')}{of_batch} {how} {_when(group, now)}{why};"
+            f" {_replays(group)}. {_why(status, error)}".rstrip()
         )
 
 
@@ -179,9 +179,10 @@ def _replays(group: Sequence[Record]) -> str:
     return "a replay is to be asked for"
 
 
-def _why(status: int | None) -> str:
+def _why(status: int | None, error: str | None) -> str:
     if status is None:
-        return "Look whether the callback's URL can be reached from outside."
+        is_unreachable = not error or _UNREACHABLE.search(error)
+        return "Can the callback's URL be reached from outside?" if is_unreachable else ""
     return next((words for statuses, words in _WHY if status in statuses), "")
 
 

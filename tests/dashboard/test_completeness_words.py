@@ -57,8 +57,8 @@ def test_what_is_complete_says_since_when_and_that_nothing_is_left() -> None:
     assert said == (
         "ok",
         (
-            "Every one of 500 inputs is accounted for, and the 1,234 results equal what Edges reports:"
-            " complete since 10:04 UTC."
+            "Every one of 500 inputs is accounted for, and the 1,234 results equal what Edges"
+            " reports: complete since 10:04 UTC."
         ),
         [],
     )
@@ -109,10 +109,8 @@ def test_causes_are_told_apart_and_batches_are_bounded() -> None:
     words = told(record)
     assert "5 callbacks of batches b-0, b-1, b-2 and 2 more were refused by this server" in words
     assert "each was replayed three times, which is all that Edges does" in words
-    assert (
-        "1 callback of batch b-1 did not reach this server: connect timeout at some time" in words
-    )
-    assert "can be reached from outside" in words
+    assert "1 callback of batch b-1 did not arrive at some time (connect timeout);" in words
+    assert "Can the callback's URL be reached from outside?" in words
     assert "Of 2 inputs it is not known how they ended." in words
     assert "Nothing more is tried by itself" in words
     assert words.index("5 callbacks") < words.index("1 callback of")

@@ -3,6 +3,10 @@
 (() => {
   const LEGEND_PX = 34;
   const NARROW_PX = 420; // where the legend takes two lines
+  const STEPS_S = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400,
+    172800, 604800, 1209600, 2419200,
+  ];
   const drawn = new Map(); // element -> its chart
 
   function colour(name) {
@@ -28,7 +32,7 @@
         y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] },
       },
       axes: [
-        { ...axis, values: timesOf },
+        { ...axis, values: timesOf, incrs: STEPS_S },
         { ...axis, size: 48, values: (_, ticks) => ticks.map((one) => short.format(one)) },
       ],
       series: [
