@@ -24,10 +24,12 @@ from app.api import (
     schedules,
     schema,
     sink_paths,
+    summary,
 )
 from app.api.auth import ScopedRoute
 from app.api.operations import (
     EDGES_PROBLEMS,
+    OF_INPUTS,
     PARAMETERS,
     READ_PROBLEMS,
     health,
@@ -178,7 +180,13 @@ def _paths() -> dict[str, Any]:
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
         f"{run}/summary": {
-            "get": read("getRunSummary", "A run in figures", "RunSummary", path=("run_uid",))
+            "get": read(
+                "getRunSummary",
+                "A run in figures",
+                "RunSummary",
+                summary.PARAMETERS,
+                path=("run_uid",),
+            )
         },
         f"{run}/results": {
             "get": read(
@@ -206,6 +214,7 @@ def _paths() -> dict[str, Any]:
                 inputs.PARAMETERS,
                 path=("run_uid",),
                 is_file=True,
+                special=OF_INPUTS,
             )
         },
         f"{run}/callbacks": {

@@ -12,14 +12,32 @@ from starlette.types import ASGIApp
 
 from app.api.access import Keyring
 from app.api.sessions import Sessions
-from app.dashboard import runs, sign_in
+from app.dashboard import run, run_acts, run_parts, runs, sign_in
 from app.dashboard.pages import problem_page
 from app.dashboard.static import static
 
 log = structlog.get_logger("dashboard")
 
+_RUN = "/runs/{run_uid}"
+
 ROUTES = [
     Route("/", runs.run_list),
+    Route(_RUN, run.run_page),
+    Route(f"{_RUN}/inputs", run.run_inputs),
+    Route(f"{_RUN}/callbacks", run.run_callbacks),
+    Route(f"{_RUN}/events", run.run_events),
+    Route(f"{_RUN}/completeness", run_parts.completeness),
+    Route(f"{_RUN}/figures", run_parts.figures),
+    Route(f"{_RUN}/preview", run_parts.preview),
+    Route(f"{_RUN}/preview/rows", run_parts.preview_rows),
+    Route(f"{_RUN}/callbacks/body", run_parts.callback_body),
+    Route(f"{_RUN}/exports/{{export_id}}", run_parts.export_progress),
+    Route(f"{_RUN}/erasures/{{erasure_id}}", run_parts.erasure_progress),
+    Route(f"{_RUN}/arrived", run_parts.arrived),
+    Route(f"{_RUN}/download", run_acts.download),
+    Route(f"{_RUN}/export", run_acts.export, methods=["POST"]),
+    Route(f"{_RUN}/delete", run_acts.delete, methods=["POST"]),
+    *[Route(f"{_RUN}/{name}", run_acts.act, methods=["POST"], name=name) for name in run_acts.ACTS],
     Route("/sign-in", sign_in.sign_in_page),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),

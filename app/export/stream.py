@@ -17,18 +17,21 @@ from app.export.layouts import RESULTS, flat_result, opened_columns, result_reco
 from app.export.parquet_writer import ParquetWriter
 from app.export.record_lines import KeyedLine, callback_lines, record_lines
 from app.export.records import (
+    GIVEN_SECTIONS,
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
     RESULT_COLUMNS,
     Result,
+    flat_given,
     flat_input,
+    given_input,
     results_in,
     results_on,
     typed,
 )
 from app.export.skimming import Skim, Skimmed
-from app.export.table import Shape, TableWriter, input_lines, result_lines
+from app.export.table import Shape, TableWriter, given_lines, input_lines, result_lines
 from app.export.unparsed import UnparsedResults, left_unparsed
 from app.record import Record, input_record
 from app.store.protocol import StoreError
@@ -409,6 +412,12 @@ def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]],
     """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
+    if shape == "inputs":
+        if isinstance(writer, LineWriter):
+            return lambda records: writer.rows(map(given_input, records))
+        if isinstance(writer, TableWriter):
+            return given_lines(writer)
+        return lambda records: writer.rows(map(flat_given, records))
     if isinstance(writer, TableWriter):
         return input_lines(writer)
     return lambda records: writer.rows(map(flat_input, records))
@@ -425,4 +434,6 @@ def input_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of inputs: what was given first, to be given again."""
     if shape == "record":
         return typed(INPUT_COLUMNS)
+    if shape == "inputs":
+        return opened_columns(fields, GIVEN_SECTIONS) or typed(["custom_data"])
     return opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)

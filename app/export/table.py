@@ -8,6 +8,7 @@ from app.canonical import Json
 from app.export.layouts import RESULTS, Layout, Row
 from app.export.plans import Plans
 from app.export.records import (
+    GIVEN_SECTIONS,
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
     Result,
@@ -15,7 +16,8 @@ from app.export.records import (
 )
 from app.record import Record
 
-Shape = Literal["record", "flat"]
+Shape = Literal["record", "flat", "inputs"]
+"""`inputs` is for inputs alone: as they are given to Edges."""
 Cell = TypeVar("Cell")
 
 
@@ -82,4 +84,12 @@ def input_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Record]], bytes
     cells = Plans(writer.columns, INPUT_SECTIONS, INPUT_OWN_COLUMNS, writer.as_cells).cells
     return lambda records: writer.lines(
         cells((record["input"], record["custom_data"]), input_own(record)) for record in records
+    )
+
+
+def given_lines(writer: TableWriter[Cell]) -> Callable[[Iterable[Record]], bytes]:
+    """Writes records of inputs as they are given: as `writer.rows` would of `flat_given`."""
+    cells = Plans(writer.columns, GIVEN_SECTIONS, (), writer.as_cells).cells
+    return lambda records: writer.lines(
+        cells((record["input"], record["custom_data"]), ()) for record in records
     )

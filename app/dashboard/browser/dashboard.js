@@ -82,9 +82,13 @@
     return Math.max(0, (run.counts.results - before.results) / ((now - before.at) / 1000));
   }
 
+  function valueAt(run, path) {
+    return path.split(".").reduce((value, name) => (value ? value[name] : undefined), run);
+  }
+
   function showRun(place, run, rate) {
     for (const element of place.querySelectorAll("[data-value]")) {
-      const value = run.counts[element.dataset.value.replace("counts.", "")];
+      const value = valueAt(run, element.dataset.value);
       if (typeof value === "number") put(element, format.format(value));
     }
     setChip(place.querySelector("[data-chip=status]"), run.status);
@@ -125,16 +129,28 @@
     const rate = rateOf(run);
     places.forEach((place) => showRun(place, run, rate));
     if (!places.length) onStarted();
-    refreshRun(run.run_uid);
+    refreshRun(run.run_uid, run);
+  }
+
+  // What is said of a run changes with these; figures are kept current in place.
+  function stateOf(run) {
+    const results = run.completeness === "open" ? "" : run.counts.results;
+    return `${run.status} ${run.completeness} ${results}`;
   }
 
   function onStarted() {
     document.querySelectorAll("[data-live-list]").forEach((list) => refresh(list));
   }
 
-  function refreshRun(uid) {
+  function refreshRun(uid, run = null) {
     const parts = document.querySelectorAll(`[data-live-run="${CSS.escape(uid)}"]`);
-    parts.forEach((part) => refresh(part, Number(part.dataset.every) || 0));
+    for (const part of parts) {
+      if (run && part.dataset.liveState !== undefined) {
+        if (part.dataset.liveState === stateOf(run)) continue;
+        part.dataset.liveState = stateOf(run);
+      }
+      refresh(part, Number(part.dataset.every) || 0);
+    }
   }
 
   let stream = null;
@@ -186,11 +202,29 @@
     if (button.matches("[data-closes]")) button.closest("dialog").close();
     const copied = button.dataset.copies;
     if (copied) {
-      navigator.clipboard.writeText(document.getElementById(copied).textContent.trim()).then(
-        () => (button.textContent = "Copied"),
-        () => getSelection().selectAllChildren(document.getElementById(copied)),
-      );
+      const text = document.getElementById(copied);
+      const select = () => getSelection().selectAllChildren(text);
+      if (!navigator.clipboard) return select(); // only there by TLS, or on this machine
+      navigator.clipboard
+        .writeText(text.textContent.trim())
+        .then(() => (button.textContent = "Copied"), select);
     }
+  });
+
+  document.querySelectorAll("dialog[data-opened]").forEach((dialog) => dialog.showModal());
+
+  // What was opened, or closed, stays so in a part that is asked for anew.
+  let unfolded = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const parts = event.detail.target.querySelectorAll("details[id]");
+    unfolded = new Map([...parts].map((part) => [part.id, part.open]));
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const [id, isOpen] of unfolded) {
+      const part = document.getElementById(id);
+      if (part) part.open = isOpen;
+    }
+    unfolded.clear();
   });
 
   // Filters that are not set stay out of the address.
