@@ -7,12 +7,14 @@ from starlette.routing import Route
 from app.api import (
     callbacks,
     deliveries,
+    demo,
     documentation,
     endpoints,
     erasures,
     events,
     exports,
     health,
+    ingest,
     inputs,
     quarantine,
     reconciling,
@@ -22,6 +24,7 @@ from app.api import (
     schedules,
     sinks,
     summary,
+    vitals,
 )
 from app.api.access import Keyring
 from app.api.auth import ApiKeyMiddleware
@@ -47,6 +50,11 @@ ROUTES = [
     Route("/openapi.json", documentation.openapi),
     Route("/docs", documentation.docs),
     Route("/docs/{name}", documentation.asset),
+    Route("/api/v1/health", vitals.get_health),
+    Route("/api/v1/ingest", ingest.get_ingest),
+    Route("/api/v1/ingest/token", ingest.show_token, methods=["POST"]),
+    Route("/api/v1/demo", demo.get_demo),
+    Route("/api/v1/demo", demo.start_demo, methods=["POST"]),
     Route("/api/v1/runs", runs.list_runs),
     Route(_RUN, runs.get_run),
     Route(f"{_RUN}/summary", summary.run_summary),

@@ -12,6 +12,7 @@ from app.api import (
     event_paths,
     export_paths,
     inputs,
+    instance_paths,
     quarantine,
     reconciling,
     result_schema,
@@ -54,6 +55,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.ErasurePage,
     *event_paths.MODELS,
     *export_paths.MODELS,
+    *instance_paths.MODELS,
     *sink_paths.MODELS,
 )
 
@@ -275,6 +277,7 @@ def _paths() -> dict[str, Any]:
         },
         **event_paths.paths(),
         **export_paths.paths(),
+        **instance_paths.paths(),
         **sink_paths.paths(),
         "/healthz": health("healthz", "Alive"),
         "/readyz": {
