@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
 from tests.callbacks import sent
 from tests.collector_process import TOKEN, CollectorProcess
 from tests.conftest import sqlite_only
@@ -102,7 +100,7 @@ def test_there_is_no_demo_beside_a_key_of_edges(start_collector: Start) -> None:
     with simulated_edges() as edges:
         collector = start_collector(_env(edges))
         assert "COLLECTOR_EDGES_API_KEY" in collector.get("demo")["refusal"]
-        refused: httpx2.Response = collector.http.post("/api/v1/demo")
+        refused = collector.http.post("/api/v1/demo")
         assert refused.status_code == 409
 
 
