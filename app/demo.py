@@ -27,7 +27,6 @@ ASK_S = 0.5
 SCENARIO = {
     "results_per_input": [1, 4],
     "page_size": 2,
-    "status_scope": "run",  # else the first input's end is taken for the run's
     "failed_share": 0.08,
     "blocked_share": 0.02,
     "duplicate_share": 0.1,

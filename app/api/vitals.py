@@ -18,7 +18,7 @@ from app.api.pages import answer
 from app.api.parameters import Parameters
 from app.api.resources import Resources, resources_of
 from app.canonical import Json
-from app.model import timestamp
+from app.model import Outcome, timestamp
 from app.recent import SPAN_S
 from app.store.protocol import StoreUnavailableError
 from app.store.sqlite.driver import SQLITE_VERSION
@@ -90,8 +90,8 @@ async def _of_store(resources: Resources) -> dict[str, Json]:
 
 
 def _outcomes() -> dict[str, Json]:
-    """Callbacks by what became of them; each outcome that there may be, or that there was."""
-    return {
+    """Callbacks by what became of them."""
+    return dict.fromkeys([*Outcome, "quarantined"], 0) | {
         sample.labels["outcome"]: int(sample.value)
         for metric in observe.CALLBACKS.collect()
         for sample in metric.samples

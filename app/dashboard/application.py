@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from app.api.access import Keyring
 from app.api.sessions import Sessions
-from app.dashboard import first_steps, runs, sign_in
+from app.dashboard import first_steps, health, runs, sign_in
 from app.dashboard.pages import problem_page
 from app.dashboard.static import static
 
@@ -22,6 +22,8 @@ ROUTES = [
     Route("/first-steps/arrived", first_steps.arrived),
     Route("/first-steps/demo", first_steps.start_demo, methods=["POST"]),
     Route("/first-steps/token", first_steps.show_token, methods=["POST"]),
+    Route("/health", health.health),
+    Route("/health/live", health.health_live),
     Route("/sign-in", sign_in.sign_in_page),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),
