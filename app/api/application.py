@@ -7,12 +7,14 @@ from starlette.routing import Route
 from app.api import (
     callbacks,
     deliveries,
+    demo,
     documentation,
     endpoints,
     erasures,
     events,
     exports,
     health,
+    ingest,
     inputs,
     keys,
     quarantine,
@@ -23,6 +25,7 @@ from app.api import (
     schedules,
     sinks,
     summary,
+    vitals,
 )
 from app.api.access import Keyring
 from app.api.auth import ApiKeyMiddleware, Endpoint, ScopedRoute
@@ -56,6 +59,11 @@ ROUTES = [
     Route("/docs", documentation.docs),
     Route("/docs/{name}", documentation.asset),
     # Open to keys that may `read`, `write` or `admin`; each may what those before it may.
+    _route("/api/v1/health", vitals.get_health, "read"),
+    _route("/api/v1/ingest", ingest.get_ingest, "read"),
+    _route("/api/v1/ingest/token", ingest.show_token, "admin", "POST"),
+    _route("/api/v1/demo", demo.get_demo, "read"),
+    _route("/api/v1/demo", demo.start_demo, "admin", "POST"),
     _route("/api/v1/runs", runs.list_runs, "read"),
     _route(_RUN, runs.get_run, "read"),
     _route(f"{_RUN}/summary", summary.run_summary, "read"),

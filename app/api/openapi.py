@@ -15,6 +15,7 @@ from app.api import (
     event_paths,
     export_paths,
     inputs,
+    instance_paths,
     key_paths,
     quarantine,
     reconciling,
@@ -61,6 +62,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schema.ErasurePage,
     *event_paths.MODELS,
     *export_paths.MODELS,
+    *instance_paths.MODELS,
     *sink_paths.MODELS,
     *key_paths.MODELS,
 )
@@ -295,6 +297,7 @@ def _paths() -> dict[str, Any]:
         },
         **event_paths.paths(),
         **export_paths.paths(),
+        **instance_paths.paths(),
         **sink_paths.paths(),
         **key_paths.paths(),
         "/healthz": health("healthz", "Alive"),

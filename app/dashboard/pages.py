@@ -4,14 +4,14 @@ import gzip
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import __version__
-from app.api.sessions import Session, Sessions, is_from_elsewhere
+from app.api.sessions import COOKIE, Session, Sessions, is_from_elsewhere
 from app.dashboard.asking import Api, RefusedError
 from app.dashboard.static import url_of
 from app.dashboard.words import FILTERS, share
@@ -145,7 +145,10 @@ def _to_sign_in(request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         return RedirectResponse("/sign-in?expired=true", 303)
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse("/sign-in" if back == "/" else f"/sign-in?next={quote(back)}", 303)
+    query = {"next": back} if back != "/" else {}
+    if COOKIE in request.cookies:
+        query["expired"] = "true"
+    return RedirectResponse(f"/sign-in?{urlencode(query)}" if query else "/sign-in", 303)
 
 
 async def _is_own(request: Request, sessions: Sessions) -> bool:

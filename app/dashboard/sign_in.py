@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 async def sign_in_page(request: Request) -> Response:
     """The form."""
-    return _page(request, is_expired="expired" in request.query_params)
+    query = request.query_params
+    return _page(request, wanted=query.get("next", ""), is_expired="expired" in query)
 
 
 async def sign_in(request: Request) -> Response:
@@ -34,7 +35,7 @@ async def sign_in(request: Request) -> Response:
     except StoreUnavailableError:
         return problem_page(request, *DATABASE_SILENT)
     if access is None:
-        return _page(request, 403, problem=keyring.refusal(key))
+        return _page(request, 403, wanted=form.get("next", ""), problem=keyring.refusal(key))
     sessions: Sessions = request.app.state.sessions
     response = RedirectResponse(_own_path(form.get("next", "")), 303)
     sessions.begin(request, response, access)
@@ -51,9 +52,13 @@ async def sign_out(request: Request) -> Response:
 
 
 def _page(
-    request: Request, status: int = 200, *, problem: str = "", is_expired: bool = False
+    request: Request,
+    status: int = 200,
+    *,
+    wanted: str,
+    problem: str = "",
+    is_expired: bool = False,
 ) -> Response:
-    wanted = request.query_params.get("next", "")
     return render(
         request,
         "sign_in.html",

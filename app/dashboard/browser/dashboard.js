@@ -4,6 +4,7 @@
 (() => {
   const format = new Intl.NumberFormat("en-US");
   const AGO_MS = 15000;
+  const POLL_MS = 2000;
 
   // ------------------------------------------------------------------- theme
 
@@ -252,6 +253,11 @@
   addEventListener("pagehide", () => stream && stream.close());
   addEventListener("pageshow", (event) => event.persisted && follow());
 
+  // What no event tells of is asked for anew, as long as somebody looks.
+  setInterval(() => {
+    if (document.hidden) return;
+    document.querySelectorAll("[data-polled]").forEach((part) => htmx.trigger(part, "live"));
+  }, POLL_MS);
   setInterval(sayAllAgo, AGO_MS);
   follow();
 })();
