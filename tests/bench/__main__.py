@@ -43,7 +43,7 @@ MEASURES = {
     "pg-outage": outage,
     "pg-copy": copying,
 }
-WITHOUT_WRK = {"flatten", "distinct", "notify"}
+WITHOUT_WRK = {"flatten", "downloads", "distinct", "notify"}
 
 
 def main() -> int:
