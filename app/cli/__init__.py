@@ -9,6 +9,7 @@ import sys
 from cyclopts import App
 
 from app import __version__
+from app.memory import collect_rarely
 
 application = App(
     name="edges-collector",
@@ -24,6 +25,7 @@ for name in (
 
 def main() -> None:
     """Run the command that the arguments name."""
+    collect_rarely()
     try:
         application()
     except KeyboardInterrupt:
