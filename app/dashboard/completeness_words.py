@@ -28,7 +28,9 @@ _WHY: tuple[tuple[range, str], ...] = (
     (range(413, 414), "They were larger than COLLECTOR_MAX_BODY_BYTES, or than a proxy takes."),
     (range(500, 600), "The collector, or a proxy in front of it, was down or overloaded."),
 )
-_UNREACHABLE = re.compile(r"connect|time|resolve|dns|network|reach|tls|ssl|certificate", re.I)
+_UNREACHABLE = re.compile(
+    r"connect|time|resolve|dns|network|reach|tls|ssl|certificate", re.IGNORECASE
+)
 
 
 class Said(NamedTuple):
