@@ -233,7 +233,7 @@ async def run_events(request: Request) -> Response:
     page = await api.get("events", asked)
     latest: Query = {"run_uid": uid, "limit": str(DELIVERIES_SHOWN)}
     deliveries = await api.get("deliveries", latest)
-    endpoints = await api.get("endpoints", {"limit": 100}) if deliveries["data"] else {"data": []}
+    endpoints = await api.get("endpoints") if deliveries["data"] else {"data": []}
     here = path_of(uid, "events")
     kept = {"types": chosen} if chosen else {}
     following = {**kept, "cursor": page["next_cursor"]}

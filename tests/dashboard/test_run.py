@@ -47,10 +47,10 @@ def opened(page: Page, uid: str) -> None:
 def test_a_run_is_followed_to_its_proof_without_a_reload(
     page: Page, collector: CollectorProcess, edges: EdgesProcess
 ) -> None:
-    uid = edges.launch(400, collector, callbacks_per_second=8, failed_share=0)
+    uid = edges.launch(400, collector, callbacks_per_second=8, status_scope="run")
     opened(page, uid)
     page.evaluate("window.was_not_reloaded = true")
-    expect(page.get_by_text("The run goes on")).to_be_visible()
+    expect(page.get_by_text("The run goes on (running)")).to_be_visible()
     expect(page.locator("[data-rate]")).to_have_text(re.compile("[1-9]"))
     assert edges.http.post(f"/runs/{uid}/cancel").is_success
     expect(page.get_by_text(re.compile("Every one of .* inputs is accounted for"))).to_be_visible()
@@ -160,7 +160,11 @@ def test_events_are_told_in_words(page: Page, run: str) -> None:
 
 
 def test_it_is_seen_whom_a_run_was_told(page: Page, collector: CollectorProcess) -> None:
-    endpoint = {"url": f"http://127.0.0.1:{free_port()}/hook", "description": "Nobody listens"}
+    endpoint = {
+        "url": f"http://127.0.0.1:{free_port()}/hook",
+        "event_types": ["run.started"],
+        "description": "Nobody listens",
+    }
     made = collector.http.post("/api/v1/endpoints", json=endpoint)
     assert made.is_success, made.text
     uid = new_run()
