@@ -189,7 +189,7 @@ def problems(descriptions: dict[str, str]) -> dict[str, Any]:
 READ_PROBLEMS = problems(
     {
         "400": "A parameter is unknown or bad; the answer names it.",
-        "401": "The API key is missing or wrong.",
+        "401": "The API key is missing, not known, expired or revoked.",
         "404": "No such thing.",
         "503": "The store cannot answer now.",
     }

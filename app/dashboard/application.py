@@ -1,5 +1,7 @@
 """The dashboard's routes, in front of the API."""
 
+from collections.abc import Callable
+
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,7 +12,7 @@ from starlette.types import ASGIApp
 
 from app.api.access import Keyring
 from app.api.sessions import Sessions
-from app.dashboard import run, run_acts, run_parts, runs, sign_in
+from app.dashboard import first_steps, health, run, run_acts, run_parts, runs, sign_in
 from app.dashboard.pages import problem_page
 from app.dashboard.static import static
 
@@ -36,6 +38,12 @@ ROUTES = [
     Route(f"{_RUN}/export", run_acts.export, methods=["POST"]),
     Route(f"{_RUN}/delete", run_acts.delete, methods=["POST"]),
     *[Route(f"{_RUN}/{name}", run_acts.act, methods=["POST"], name=name) for name in run_acts.ACTS],
+    Route("/first-steps", first_steps.first_steps),
+    Route("/first-steps/arrived", first_steps.arrived),
+    Route("/first-steps/demo", first_steps.start_demo, methods=["POST"]),
+    Route("/first-steps/token", first_steps.show_token, methods=["POST"]),
+    Route("/health", health.health),
+    Route("/health/live", health.health_live),
     Route("/sign-in", sign_in.sign_in_page),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),
@@ -43,8 +51,13 @@ ROUTES = [
 ]
 
 
-def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> Starlette:
-    """The application that answers with pages, and leaves everything else to `api`."""
+def create_dashboard(
+    api: ASGIApp, *, keyring: Keyring, sessions: Sessions, watchers: Callable[[], int]
+) -> Starlette:
+    """The application that answers with pages, and leaves everything else to `api`.
+
+    `watchers` says how many follow events live, which is about how many pages are open.
+    """
     application = Starlette(
         routes=[*ROUTES, Mount("/", api)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
@@ -52,6 +65,7 @@ def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> S
     application.state.api = api
     application.state.keyring = keyring
     application.state.sessions = sessions
+    application.state.watchers = watchers
     return application
 
 

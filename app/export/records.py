@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.canonical import Json, canonical, digest, dumps, parse
 from app.envelope import opened
-from app.erased import is_erased, shown
+from app.erased import MARK, is_erased, shown
 from app.export.column_types import Columns, Scalar
 from app.export.filling import filled_by
 from app.export.plans import Section
@@ -75,6 +75,22 @@ def results_in(
             received_ms=callback.received_ms,
             data=shown(data),
         )
+
+
+def rows_in(
+    run_uid: str, callback: CountedCallback, result_keys: Sequence[str]
+) -> Iterator[tuple[tuple[Json, Json, Json], tuple[Json, ...]]]:
+    """As `results_in`: of each its sections, as `RESULT_SECTIONS`, and its `RESULT_OWN_COLUMNS`."""
+    body = parse(callback.body)
+    _, results = results_of(body, result_keys)
+    given, custom_data = shown(body.get("input")), shown(body.get("custom_data"))
+    page, received_at = page_id(run_uid, callback), timestamp(callback.received_ms)
+    for place, data in enumerate(results):
+        if data.__class__ is dict and MARK in data:
+            if is_erased(data):
+                continue
+            data = shown(data)  # noqa: PLW2901 - of which a part was erased
+        yield (data, custom_data, given), (run_uid, f"{page}-{place}", received_at)
 
 
 def page_id(run_uid: str, callback: CountedCallback) -> str:

@@ -3,8 +3,8 @@
 "use strict";
 (() => {
   const format = new Intl.NumberFormat("en-US");
-  const REFRESH_MS = 3000;
   const AGO_MS = 15000;
+  const POLL_MS = 2000;
 
   // ------------------------------------------------------------------- theme
 
@@ -99,6 +99,9 @@
     setChip(place.querySelector("[data-chip=status]"), run.status);
     setChip(place.querySelector("[data-chip=completeness]"), run.completeness);
     place.querySelectorAll("[data-bar]").forEach((bar) => setBar(bar, run.counts));
+    // What Edges last said it has is of no interest once there is more.
+    const expected = place.querySelector("[data-expected]");
+    if (expected) expected.hidden = (run.counts.expected_results ?? 0) < run.counts.results;
     place.querySelectorAll(".failed").forEach((part) => (part.hidden = !run.counts.inputs_failed));
     const last = place.querySelector("[data-last] time");
     if (last) {
@@ -109,18 +112,20 @@
     if (cell && rate !== null) put(cell, format.format(rate < 10 ? +rate.toFixed(1) : Math.round(rate)));
   }
 
-  // Elements with hx-trigger="live" are asked for anew, at most once in REFRESH_MS each.
+  // Elements with hx-trigger="live" are asked for anew, each at most once in a while: the
+  // collector says in which, and the longer the more pages are open.
   const due = new Map();
 
-  function refresh(element, wait = REFRESH_MS) {
+  function refresh(element, waitMin = 0) {
     if (due.has(element)) return;
+    const wait = Math.max(waitMin, Number(document.body.dataset.refreshMs));
     const since = performance.now() - (Number(element.dataset.refreshed) || -wait);
     const later = setTimeout(() => {
       due.delete(element);
       if (!element.isConnected || document.hidden) return;
       element.dataset.refreshed = performance.now();
       htmx.trigger(element, "live");
-    }, Math.max(0, wait - since) + Math.random() * 300);
+    }, Math.max(0, wait - since) + Math.random() * wait * 0.1);
     due.set(element, later);
   }
 
@@ -149,7 +154,7 @@
         if (part.dataset.liveState === stateOf(run)) continue;
         part.dataset.liveState = stateOf(run);
       }
-      refresh(part, Number(part.dataset.every) || REFRESH_MS);
+      refresh(part, Number(part.dataset.every) || 0);
     }
   }
 
@@ -235,6 +240,10 @@
     }
   });
 
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const after = event.detail.xhr.getResponseHeader("X-Refresh-After");
+    if (after) document.body.dataset.refreshMs = after;
+  });
   document.addEventListener("htmx:responseError", (event) => {
     if (!event.detail.xhr.responseText) say(`The collector answered ${event.detail.xhr.status}.`);
   });
@@ -248,6 +257,11 @@
   addEventListener("pagehide", () => stream && stream.close());
   addEventListener("pageshow", (event) => event.persisted && follow());
 
+  // What no event tells of is asked for anew, as long as somebody looks.
+  setInterval(() => {
+    if (document.hidden) return;
+    document.querySelectorAll("[data-polled]").forEach((part) => htmx.trigger(part, "live"));
+  }, POLL_MS);
   setInterval(sayAllAgo, AGO_MS);
   follow();
 })();
