@@ -2,8 +2,11 @@
 
 import csv
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -23,6 +26,15 @@ def run(collector: CollectorProcess, edges: EdgesProcess) -> str:
     edges.settle(uid)
     collector.wait_until_projected()
     return uid
+
+
+@contextmanager
+def signed_in(collector: CollectorProcess, key: str) -> Iterator[httpx2.Client]:
+    """Somebody without a browser."""
+    base_url = collector.base_url
+    with httpx2.Client(base_url=base_url, trust_env=False, verify=False, timeout=20) as client:
+        assert client.post("/sign-in", data={"key": key}).status_code == 303
+        yield client
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -45,8 +57,9 @@ def opened(page: Page, uid: str) -> None:
 
 
 def test_a_run_is_followed_to_its_proof_without_a_reload(
-    page: Page, collector: CollectorProcess, edges: EdgesProcess
+    visit: Visit, collector: CollectorProcess, edges: EdgesProcess
 ) -> None:
+    page = visit.page
     uid = edges.launch(400, collector, callbacks_per_second=8, status_scope="run")
     opened(page, uid)
     page.evaluate("window.was_not_reloaded = true")
@@ -64,6 +77,7 @@ def test_a_run_is_followed_to_its_proof_without_a_reload(
     expect(bar).to_have_attribute("aria-label", re.compile(f"^{counts['inputs_succeeded']} succ"))
     expect(page.locator(".chart canvas")).to_be_visible()
     assert page.evaluate("window.was_not_reloaded") is True
+    assert visit.shifted() < 0.05
 
 
 def test_failed_inputs_are_explained_and_can_be_given_again(
@@ -263,6 +277,31 @@ def test_nothing_that_came_from_outside_is_run_or_breaks_a_page(
             page.locator("table.callbacks button").first.click()
             expect(page.locator("#body pre")).to_contain_text("<img src=x")
             page.get_by_role("button", name="Close").click()
+
+
+@pytest.mark.parametrize(
+    ("scope", "may_act", "may_delete"),
+    [("read", False, False), ("write", True, False), ("admin", True, True)],
+)
+def test_forms_are_shown_to_whoever_may_use_them_and_refused_to_others(
+    collector: CollectorProcess, run: str, scope: str, may_act: bool, may_delete: bool
+) -> None:
+    made = collector.http.post("/api/v1/keys", json={"name": f"may {scope}", "scopes": [scope]})
+    with signed_in(collector, made.json()["key"]) as client:
+        page = client.get(f"/runs/{run}").text
+        assert "Is it complete?" in page
+        assert ("Reconcile now" in page, "Delete this run" in page) == (may_act, may_delete)
+        token = re.search(r'X-CSRF-Token": "([^"]+)"', page)
+        assert token is not None
+        asked = client.post(f"/runs/{run}/reconcile", data={"csrf": token[1]})
+        assert asked.status_code == (303 if may_act else 403), asked.text
+        form = {"csrf": token[1], "confirmation": run}
+        if not may_delete:
+            assert client.post(f"/runs/{run}/delete", data=form).status_code == 403
+        forged = client.post(f"/runs/{run}/reconcile", data={"csrf": "made up"})
+        assert forged.status_code == 403
+        assert "Nothing was changed" in forged.text
+    assert collector.get(f"runs/{run}")["run_uid"] == run
 
 
 def test_every_page_of_a_run_is_accessible(visit: Visit, run: str) -> None:
