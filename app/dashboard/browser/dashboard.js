@@ -210,6 +210,13 @@
   addEventListener("pagehide", () => stream && stream.close());
   addEventListener("pageshow", (event) => event.persisted && follow());
 
+  // A page that answers a form, and is not to be sent again by a reload: what it shows is shown once.
+  const once = document.querySelector("[data-address]");
+  if (once) {
+    history.replaceState(null, "", once.dataset.address);
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+  }
+
   setInterval(sayAllAgo, AGO_MS);
   follow();
 })();
