@@ -127,6 +127,10 @@ def read_form(pairs: Iterable[tuple[str, str]], kept_headers: Iterable[str] = ()
 
 def problem_of(form: EndpointForm) -> FieldProblem | None:
     """What the API could not see, since one member stands for several fields; else None."""
+    if not (form.mailbox if form.kind == "mailbox" else form.url):
+        return FieldProblem("url", "say where the events are to go")
+    if not form.is_everything and not form.event_types:
+        return FieldProblem("event_types", "choose at least one, or every event")
     rows = (("filters", form.custom, "path"), ("headers", form.headers, "name"))
     for field, given, called in rows:
         names = [pair.name for pair in given]

@@ -19,6 +19,11 @@ from app.notify.headlines import headline
 
 EVENTS_A_PAGE = 50
 DELIVERIES_SHOWN = 100
+_SECTIONS = {
+    "callback.quarantined": "quarantine",
+    "endpoint.disabled": "endpoints",
+    "schedule.missed": "schedules",
+}
 
 
 @signed_in
@@ -72,10 +77,17 @@ def _told(event: Mapping[str, Any]) -> dict[str, Any]:
         "type": kind,
         "time": event["time"],
         "subject": event.get("subject"),
+        "page": _page_of(kind, event.get("subject")),
         "run_uid": run_uid if isinstance(run_uid, str) else None,
         "sentence": headline(kind, data),
         "words": {str(name): said for name, said in WORDS.items()}.get(kind, ""),
     }
+
+
+def _page_of(kind: str, subject: str | None) -> str | None:
+    """Where what an event is about can be seen, if it is no run."""
+    section = _SECTIONS.get(kind)
+    return f"/{section}/{path_part(subject)}" if section and subject else None
 
 
 def _url(chosen: dict[str, str], cursor: str = "") -> str:
