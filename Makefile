@@ -5,7 +5,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test soak lint format bench lock clean
+.PHONY: help install run test chromium soak lint format bench lock clean
 
 # Python to make .venv with; found by itself unless given: make install PYTHON=/path/to/python3.12
 PYTHON ?=
@@ -37,7 +37,12 @@ run: $(STAMPS)/package ## run the demo: a simulated Edges, a collector and one r
 	@$(BIN)/edges-collector demo $(ARGS)
 
 test: $(STAMPS)/dev ## run the test suite (ARGS go to pytest)
+	@deploy/chromium.sh --quiet || { [ "$$CI" != true ] && \
+		echo "make test: WITHOUT A CHROMIUM, THE TESTS OF PAGES ARE SKIPPED." >&2; }
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+chromium: ## see to it that there is a Chromium for the tests of pages
+	@deploy/chromium.sh && echo "There is a Chromium."
 
 soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
 	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \

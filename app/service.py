@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from time import time_ns
+from time import monotonic, time, time_ns
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from app.api.resources import Resources
 from app.api.sessions import Sessions
 from app.canonical import allow_deep_nesting
 from app.dashboard.application import create_dashboard
+from app.demo import Demo
 from app.erase.expiring import Expiring
 from app.erase.sweeping import Sweeping
 from app.export.inline import few_results
@@ -44,6 +45,7 @@ from app.notify.perpetual import in_background
 from app.notify.sealing import Seal
 from app.receive.endpoint import CallbackEndpoint
 from app.receive.short_way import CallbackProtocol
+from app.recent import RecentCounts
 from app.reconcile.courtesy import Courtesy
 from app.reconcile.opened import opened_reconciliation
 from app.record import Record
@@ -110,13 +112,18 @@ class Collector:
             folder=settings.sink_dir,
             pauses_s=settings.delivery_pauses_s,
         )
+        self._keyring = Keyring(self.admin_key.value, self._store.api_keys)
         self._edges: Reconciliation | None = None
+        self.port = settings.port
+        """The one that is listened on: where 0 was asked for, known once requests are taken."""
+        self._demo = Demo(callback_url=self._callback_url_within, token=self.ingest_token.value)
         self._received = 0
+        self._recent = RecentCounts()
+        self._started_s = time()
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self._export_folder = ExportFolder(settings.export_path)
-        keyring = Keyring(self.admin_key.value)
-        sessions = Sessions(keyring, secret_key, earlier)
-        api = create_api(self._resources(), keyring=keyring, links=links, sessions=sessions)
+        sessions = Sessions(self._keyring, secret_key, earlier)
+        api = create_api(self._resources(), keyring=self._keyring, links=links, sessions=sessions)
         self._exporter = Exporter(
             self._store.exports,
             self._export_folder,
@@ -125,7 +132,12 @@ class Collector:
             give_way=Courtesy(lambda: self._received).give_way,
         )
         self.endpoint = CallbackEndpoint(
-            create_dashboard(api, keyring=keyring, sessions=sessions),
+            create_dashboard(
+                api,
+                keyring=self._keyring,
+                sessions=sessions,
+                watchers=lambda: self._notifying.live.followers,
+            ),
             commits=self._commits,
             quarantine=self._quarantine,
             token=self.ingest_token.value,
@@ -137,8 +149,14 @@ class Collector:
         value = getattr(given, "get_secret_value", lambda: None)()
         return Secret(value, is_new=False) if value else kept_secret(self.settings.data_dir, name)
 
+    def _callback_url_within(self) -> str:
+        """Where this very process takes callbacks, for whoever is on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/callbacks"
+
     def _resources(self) -> Resources:
         return Resources(
+            settings=self.settings,
             store=self._store,
             result_keys=self.settings.result_keys,
             data_dir=self.settings.data_dir,
@@ -163,6 +181,12 @@ class Collector:
             wake_erasing=self._sweeping.wake,
             sink_dir=self.settings.sink_dir,
             wake_sinks=self._sinks.wake,
+            keyring=self._keyring,
+            ingest_token=self.ingest_token.value,
+            demo=self._demo,
+            recent=lambda: self._recent.list(monotonic()),
+            edges_budget_left=lambda: self._edges.client.budget_left if self._edges else None,
+            started_s=self._started_s,
         )
 
     async def _few_results(self, run_uid: str, bytes_max: int) -> Sequence[Record] | None:
@@ -205,6 +229,7 @@ class Collector:
             stack.push_async_callback(self._store.close)
             await self._store.erasures.use_seal(self._seal)
             self._commits.start()
+            await stack.enter_async_context(in_background("keys", self._keyring.note_uses))
             if is_working:
                 self._worker.start()
             stack.push_async_callback(self._worker.stop)
@@ -234,6 +259,7 @@ class Collector:
                     "COLLECTOR_ON_COMPLETED_COMMAND never runs: without COLLECTOR_EDGES_API_KEY no"
                     " run is proven complete"
                 )
+            stack.push_async_callback(self._demo.stop)
             log.info(
                 "started",
                 version=__version__,
@@ -275,6 +301,7 @@ class Collector:
 
     async def _after_commit(self, outcomes: Sequence[Outcome]) -> None:
         self._received += len(outcomes)
+        self._recent.add(len(outcomes), monotonic())
         observe.COMMITS.inc()
         observe.COMMIT_CALLBACKS.observe(len(outcomes))
         observe.COMMIT_SECONDS.set(self._commits.commit_s)
@@ -296,6 +323,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port."""
         await super().startup(sockets)
+        self._collector.port = self.port
         self.listening.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

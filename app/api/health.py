@@ -23,8 +23,18 @@ async def healthz(request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Ready, with a reason for each check."""
-    resources = resources_of(request)
-    checks = {
+    checks = await checks_of(resources_of(request))
+    is_ready = all(ok for ok, _ in checks.values())
+    body = {
+        "status": "ready" if is_ready else "not ready",
+        "checks": {name: {"ok": ok, "detail": detail} for name, (ok, detail) in checks.items()},
+    }
+    return answer(body, 200 if is_ready else 503, {"Cache-Control": "no-store"})
+
+
+async def checks_of(resources: Resources) -> dict[str, tuple[bool, str]]:
+    """Each check by name: whether it is well, and a sentence about it."""
+    return {
         "accepting": (
             not resources.is_draining(),
             "draining before the end" if resources.is_draining() else "requests are taken",
@@ -34,17 +44,11 @@ async def readyz(request: Request) -> Response:
         else (True, "none: this replica only receives"),
         **await _store_checks(resources),
     }
-    is_ready = all(ok for ok, _ in checks.values())
-    body = {
-        "status": "ready" if is_ready else "not ready",
-        "checks": {name: {"ok": ok, "detail": detail} for name, (ok, detail) in checks.items()},
-    }
-    return answer(body, 200 if is_ready else 503, {"Cache-Control": "no-store"})
 
 
 async def _store_checks(resources: Resources) -> dict[str, tuple[bool, str]]:
     try:
-        lag = await _lag(resources)
+        lag = await lag_of(resources)
     except StoreUnavailableError as error:
         return {"store": (False, str(error))}
     # A replica that only receives is of use however far the workers of others are behind.
@@ -95,7 +99,7 @@ async def _endpoints(resources: Resources) -> str:
 async def metrics(request: Request) -> Response:
     """Everything measured, as Prometheus text."""
     resources = resources_of(request)
-    lag = await _lag(resources)
+    lag = await lag_of(resources)
     observe.PROJECTION_LAG_CALLBACKS.set(lag.callbacks)
     observe.PROJECTION_LAG_SECONDS.set(lag.age_s)
     observe.QUARANTINED.set(await resources.reader.quarantine_size())
@@ -106,5 +110,6 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(observe.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _lag(resources: Resources) -> Lag:
+async def lag_of(resources: Resources) -> Lag:
+    """How far the worker is behind the log. Raises StoreUnavailableError."""
     return await resources.reader.lag(time.time_ns() // 1_000_000)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from app.api.access import Keyring
 from app.api.problems import not_found
+from app.demo import Demo
 from app.export.jobs import ExportFolder
 from app.model import Arrival, Outcome
 from app.notify.composing import Composed
@@ -14,6 +16,7 @@ from app.notify.live import LiveEvents
 from app.notify.sealing import Seal
 from app.reconcile.reconciler import Reconciler
 from app.reconcile.schedules import ScheduleApi
+from app.settings import Settings
 from app.store.outbox import Addressed
 from app.store.outbox_rows import DueDelivery, EndpointRow
 from app.store.protocol import Store
@@ -25,6 +28,7 @@ from app.store.views import RunView
 class Resources:
     """Shared by all requests; each handler finds it with `resources_of`."""
 
+    settings: Settings
     store: Store
     result_keys: tuple[str, ...]
     data_dir: Path
@@ -69,6 +73,18 @@ class Resources:
     """Below it sinks may write files."""
     wake_sinks: Callable[[], None]
     """Say that sinks changed, or that a run is to be written."""
+    keyring: Keyring
+    """The keys that open this collector."""
+
+    ingest_token: str
+    """What a callback must carry."""
+    demo: Demo
+    recent: Callable[[], list[int]]
+    """Callbacks that came lately, as `RecentCounts.list` has them."""
+    edges_budget_left: Callable[[], int | None]
+    """Requests that Edges would still take in this minute, as far as it told."""
+    started_s: float
+    """When this process began, in Unix time."""
 
     @property
     def reader(self) -> Reader:

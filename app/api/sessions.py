@@ -11,6 +11,9 @@ from app.api.access import Access, Keyring
 
 COOKIE = "collector_session"
 SESSION_S = 12 * 3_600
+COOKIE_S = 7 * 24 * 3_600
+"""Longer than it is good for, so that whoever comes back is told that the session ended."""
+
 _SAFE = ("GET", "HEAD")
 
 
@@ -36,7 +39,7 @@ class Sessions:
         response.set_cookie(
             COOKIE,
             self._cookie.dumps([access.key_id, token_hex(16)]),
-            max_age=SESSION_S,
+            max_age=COOKIE_S,
             httponly=True,
             samesite="lax",  # links in messages lead here, and are to find who is signed in
             secure=_is_secure(connection),
@@ -47,7 +50,10 @@ class Sessions:
         response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
     async def of(self, connection: HTTPConnection) -> Session | None:
-        """The session of a request; None without one, once it expired, or if its key is gone."""
+        """The session of a request; None without one, once it expired, or if its key is gone.
+
+        Raises StoreUnavailableError.
+        """
         cookie = connection.cookies.get(COOKIE, "")
         try:
             key_id, nonce = self._cookie.loads(cookie, max_age=SESSION_S)

@@ -30,6 +30,9 @@ def simulate(
         str,
         Parameter(help='Faults as JSON, such as \'{"duplicate_share": 0.1, "drop_share": 0.01}\'.'),
     ] = "{}",
+    for_s: Annotated[
+        float | None, Parameter(help="Seconds after which it ends; by default once it is stopped.")
+    ] = None,
 ) -> None:
     """Run a simulated Edges until it is stopped.
 
@@ -50,14 +53,18 @@ def simulate(
     sys.stderr.write(
         f"simulated Edges: http://{host}:{port}/v1  X-API-Key: {api_key}  seed: {wanted.seed}\n"
     )
-    asyncio.run(_until_stopped(host, port, wanted, api_key))
+    asyncio.run(_until_stopped(host, port, wanted, api_key, for_s))
 
 
-async def _until_stopped(host: str, port: int, scenario: Scenario, api_key: str) -> None:
+async def _until_stopped(
+    host: str, port: int, scenario: Scenario, api_key: str, for_s: float | None
+) -> None:
     serving = asyncio.ensure_future(serve_simulator(host, port, scenario, api_key))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, serving.cancel)
+    if for_s is not None:
+        loop.call_later(for_s, serving.cancel)
     try:
         await serving
     except asyncio.CancelledError:

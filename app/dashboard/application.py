@@ -1,5 +1,7 @@
 """The dashboard's routes, in front of the API."""
 
+from collections.abc import Callable
+
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +17,12 @@ from app.dashboard import (
     endpoint_changes,
     endpoints,
     events,
+    first_steps,
+    health,
     quarantine,
+    run,
+    run_acts,
+    run_parts,
     runs,
     sign_in,
 )
@@ -24,12 +31,29 @@ from app.dashboard.static import static
 
 log = structlog.get_logger("dashboard")
 
+_RUN = "/runs/{run_uid}"
 _ENDPOINT = "/endpoints/{endpoint_id}"
 _DELIVERY = "/deliveries/{delivery_id}"
 _ENTRY = "/quarantine/{quarantine_id}"
 
 ROUTES = [
     Route("/", runs.run_list),
+    Route(_RUN, run.run_page),
+    Route(f"{_RUN}/inputs", run.run_inputs),
+    Route(f"{_RUN}/callbacks", run.run_callbacks),
+    Route(f"{_RUN}/events", run.run_events),
+    Route(f"{_RUN}/completeness", run_parts.completeness),
+    Route(f"{_RUN}/figures", run_parts.figures),
+    Route(f"{_RUN}/preview", run_parts.preview),
+    Route(f"{_RUN}/preview/rows", run_parts.preview_rows),
+    Route(f"{_RUN}/callbacks/body", run_parts.callback_body),
+    Route(f"{_RUN}/exports/{{export_id}}", run_parts.export_progress),
+    Route(f"{_RUN}/erasures/{{erasure_id}}", run_parts.erasure_progress),
+    Route(f"{_RUN}/arrived", run_parts.arrived),
+    Route(f"{_RUN}/download", run_acts.download),
+    Route(f"{_RUN}/export", run_acts.export, methods=["POST"]),
+    Route(f"{_RUN}/delete", run_acts.delete, methods=["POST"]),
+    *[Route(f"{_RUN}/{name}", run_acts.act, methods=["POST"], name=name) for name in run_acts.ACTS],
     Route("/endpoints", endpoints.endpoint_list),
     Route("/endpoints/new", endpoint_changes.new_endpoint),
     Route("/endpoints/new", endpoint_changes.create_endpoint, methods=["POST"]),
@@ -51,6 +75,12 @@ ROUTES = [
     Route(_ENTRY, quarantine.quarantined_page),
     Route(f"{_ENTRY}/reprocess", quarantine.reprocess, methods=["POST"]),
     Route(f"{_ENTRY}/delete", quarantine.delete_quarantined, methods=["POST"]),
+    Route("/first-steps", first_steps.first_steps),
+    Route("/first-steps/arrived", first_steps.arrived),
+    Route("/first-steps/demo", first_steps.start_demo, methods=["POST"]),
+    Route("/first-steps/token", first_steps.show_token, methods=["POST"]),
+    Route("/health", health.health),
+    Route("/health/live", health.health_live),
     Route("/sign-in", sign_in.sign_in_page),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),
@@ -58,8 +88,13 @@ ROUTES = [
 ]
 
 
-def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> Starlette:
-    """The application that answers with pages, and leaves everything else to `api`."""
+def create_dashboard(
+    api: ASGIApp, *, keyring: Keyring, sessions: Sessions, watchers: Callable[[], int]
+) -> Starlette:
+    """The application that answers with pages, and leaves everything else to `api`.
+
+    `watchers` says how many follow events live, which is about how many pages are open.
+    """
     application = Starlette(
         routes=[*ROUTES, Mount("/", api)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
@@ -67,6 +102,7 @@ def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> S
     application.state.api = api
     application.state.keyring = keyring
     application.state.sessions = sessions
+    application.state.watchers = watchers
     return application
 
 

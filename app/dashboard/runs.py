@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.dashboard.asking import api_of
+from app.dashboard.first_steps import steps_of
 from app.dashboard.pages import render, signed_in
 from app.model import RUN_STATUSES, Completeness
 
@@ -38,6 +39,8 @@ async def run_list(request: Request) -> Response:
         "next": _url(chosen, page["next_cursor"]) if page["next_cursor"] else None,
         "first": _url(chosen),
     }
+    if not (page["data"] or context["is_filtered"] or cursor):
+        context |= await steps_of(api)
     if request.headers.get("hx-target") == "runs":
         return render(request, "runs_table.html", **context)
     choices: dict[str, Any] = {

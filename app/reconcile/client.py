@@ -64,7 +64,13 @@ class EdgesClient:
             "callbacks": (100, 20),
             "schedules": (100, 20),
         }
+        self._budget = budget
         self._exchange = Exchange(api_key, budget, timeouts or Timeouts(), retries or Retries())
+
+    @property
+    def budget_left(self) -> int | None:
+        """Requests left in this minute, at the least; None as long as Edges has not told."""
+        return self._budget.left
 
     async def close(self) -> None:
         """Close all connections."""

@@ -14,6 +14,7 @@ from app.api.access import Keyring
 from app.api.application import create_api
 from app.api.resources import Resources
 from app.api.sessions import Sessions
+from app.demo import Demo
 from app.export.jobs import ExportFolder
 from app.model import Arrival
 from app.notify.links import LinkSigner
@@ -78,13 +79,20 @@ class Api:
             wake_erasing=lambda: None,
             sink_dir=None,
             wake_sinks=lambda: None,
+            keyring=(keyring := Keyring("key", self.store.api_keys)),
+            settings=self.settings,
+            ingest_token="token",
+            demo=Demo(callback_url=lambda: "", token="token"),
+            recent=list,
+            edges_budget_left=lambda: None,
+            started_s=0.0,
         )
 
         async def asking() -> httpx2.Response:
             transport = httpx2.ASGITransport(
                 create_api(
                     resources,
-                    keyring=(keyring := Keyring("key")),
+                    keyring=keyring,
                     links=LinkSigner("key"),
                     sessions=Sessions(keyring, "key", []),
                 )
