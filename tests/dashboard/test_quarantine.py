@@ -23,6 +23,12 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
         process.kill()
 
 
+@pytest.fixture(autouse=True)
+def emptied(collector: CollectorProcess) -> None:
+    for one in collector.pages("quarantine"):
+        collector.http.delete(f"/api/v1/quarantine/{one['quarantine_id']}")
+
+
 def test_what_was_not_understood_is_looked_at_tried_again_and_dropped(
     visit: Visit, collector: CollectorProcess
 ) -> None:
