@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import zstandard
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
-from tests.dashboard.browser import Visit, visiting
+from tests.dashboard.browser import Visit
 from tests.dashboard.hostile import HOSTILE, check_harmless
 from tests.databases import fresh_database, replace_quarantined
 
@@ -58,29 +57,19 @@ def test_what_was_not_understood_is_looked_at_tried_again_and_dropped(
 
 
 def test_what_is_a_callback_after_an_upgrade_goes_to_its_run(
-    browser: Browser, tmp_path: Path
+    visit: Visit, collector: CollectorProcess
 ) -> None:
     """As after an upgrade that understands more: here the body in quarantine is made readable."""
-    with fresh_database("sqlite", tmp_path / "data") as env:
-        first = CollectorProcess(env).wait_until_ready()
-        entry = first.send(b'{"run": "not yet understood"}').json()["quarantine_id"]
-        first.stop()
-        first.kill()
-        replace_quarantined(env, zstandard.compress(sent("c1", run="recovered")))
-        collector = CollectorProcess(env).wait_until_ready()
-        try:
-            with visiting(browser, collector) as visit:
-                page = visit.page
-                page.goto(f"/quarantine/{entry}")
-                page.get_by_role("button", name="Read it again").click()
-                expect(page.get_by_text("counts as if it had just arrived")).to_be_visible()
-                visit.check_accessibility()
-                to_run = page.get_by_role("link", name="To its run")
-                assert to_run.get_attribute("href") == "/runs/recovered"
-                page.reload()
-                expect(page.get_by_text("Nothing is in quarantine")).to_be_visible()
-        finally:
-            collector.kill()
+    entry = collector.send(b'{"run": "not yet understood"}').json()["quarantine_id"]
+    replace_quarantined(collector.env, zstandard.compress(sent("c1", run="recovered")))
+    page = visit.page
+    page.goto(f"/quarantine/{entry}")
+    page.get_by_role("button", name="Read it again").click()
+    expect(page.get_by_text("counts as if it had just arrived")).to_be_visible()
+    to_run = page.get_by_role("link", name="To its run")
+    assert to_run.get_attribute("href") == "/runs/recovered"
+    page.reload()
+    expect(page.get_by_text("Nothing is in quarantine")).to_be_visible()
 
 
 def test_what_others_sent_is_only_text_and_as_much_as_fits(
