@@ -175,6 +175,7 @@ class Collector:
             has_mail=self.settings.smtp_url is not None,
             live=lambda: self._notifying.live,
             addressed=self._notifying.addressing.addressed,
+            compose=self._notifying.composing.composed,
             wake_deliveries=self._wake_deliveries,
             export_folder=self._export_folder,
             wake_exports=self._wake_exports,
