@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from app.api.access import Keyring
 from app.api.sessions import Sessions
-from app.dashboard import first_steps, health, runs, sign_in
+from app.dashboard import first_steps, health, runs, schedules, sign_in
 from app.dashboard.pages import problem_page
 from app.dashboard.static import static
 
@@ -24,6 +24,10 @@ ROUTES = [
     Route("/first-steps/token", first_steps.show_token, methods=["POST"]),
     Route("/health", health.health),
     Route("/health/live", health.health_live),
+    Route("/schedules", schedules.schedule_list),
+    Route("/schedules/{scheduled_run_uid}", schedules.schedule),
+    Route("/schedules/{scheduled_run_uid}/days", schedules.schedule_days),
+    Route("/schedules/{scheduled_run_uid}/{action}", schedules.act, methods=["POST"]),
     Route("/sign-in", sign_in.sign_in_page),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),
