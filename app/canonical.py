@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -96,6 +97,27 @@ def canonical(value: Json) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return _dumps_exactly(value, sort_keys=True)
+
+
+_BETWEEN = "\0"
+_BETWEEN_IN_JSON = b',"\\u0000",'
+
+
+def canonical_lines(values: Sequence[Json]) -> bytes:
+    """`canonical` of each value, with a line feed between two: JSON itself has none.
+
+    All at once, which takes a third of the time.
+    """
+    mixed: list[Json] = [_BETWEEN] * (2 * len(values) - 1)
+    mixed[::2] = values
+    try:
+        lines = orjson.dumps(mixed, option=orjson.OPT_SORT_KEYS)[1:-1]
+    except TypeError:  # one that `canonical` writes exactly, and nothing but that one
+        return b"\n".join(map(canonical, values))
+    lines = lines.replace(_BETWEEN_IN_JSON, b"\n")
+    if lines.count(b"\n") != len(values) - 1:  # a value has the same in it
+        return b"\n".join(map(canonical, values))
+    return lines
 
 
 def _dumps_exactly(value: Json, *, sort_keys: bool) -> bytes:

@@ -112,6 +112,7 @@ class Collector:
             folder=settings.sink_dir,
             pauses_s=settings.delivery_pauses_s,
         )
+        self._keyring = Keyring(self.admin_key.value, self._store.api_keys)
         self._edges: Reconciliation | None = None
         self.port = settings.port
         """The one that is listened on: where 0 was asked for, known once requests are taken."""
@@ -121,9 +122,8 @@ class Collector:
         self._started_s = time()
         self._commits = GroupCommit(self._store.append, after_commit=self._after_commit)
         self._export_folder = ExportFolder(settings.export_path)
-        keyring = Keyring(self.admin_key.value)
-        sessions = Sessions(keyring, secret_key, earlier)
-        api = create_api(self._resources(), keyring=keyring, links=links, sessions=sessions)
+        sessions = Sessions(self._keyring, secret_key, earlier)
+        api = create_api(self._resources(), keyring=self._keyring, links=links, sessions=sessions)
         self._exporter = Exporter(
             self._store.exports,
             self._export_folder,
@@ -132,7 +132,12 @@ class Collector:
             give_way=Courtesy(lambda: self._received).give_way,
         )
         self.endpoint = CallbackEndpoint(
-            create_dashboard(api, keyring=keyring, sessions=sessions),
+            create_dashboard(
+                api,
+                keyring=self._keyring,
+                sessions=sessions,
+                watchers=lambda: self._notifying.live.followers,
+            ),
             commits=self._commits,
             quarantine=self._quarantine,
             token=self.ingest_token.value,
@@ -175,6 +180,7 @@ class Collector:
             wake_erasing=self._sweeping.wake,
             sink_dir=self.settings.sink_dir,
             wake_sinks=self._sinks.wake,
+            keyring=self._keyring,
             ingest_token=self.ingest_token.value,
             demo=self._demo,
             recent=lambda: self._recent.list(monotonic()),
@@ -222,6 +228,7 @@ class Collector:
             stack.push_async_callback(self._store.close)
             await self._store.erasures.use_seal(self._seal)
             self._commits.start()
+            await stack.enter_async_context(in_background("keys", self._keyring.note_uses))
             if is_working:
                 self._worker.start()
             stack.push_async_callback(self._worker.stop)

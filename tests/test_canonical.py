@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.canonical import canonical, digest, dumps, parse
+from app.canonical import canonical, canonical_lines, digest, dumps, parse
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -27,6 +27,11 @@ def test_what_is_written_reads_back_the_same(value: object) -> None:
 def test_the_spelling_does_not_matter(value: object, is_indented: bool) -> None:
     spelled = json.dumps(value, indent=2 if is_indented else None).encode()
     assert canonical(parse(spelled)) == canonical(value)
+
+
+@given(st.lists(JSON | st.sampled_from(["\0", ["\0", "\0"], 2**80, 1e16, [[2**80], 1e300]])))
+def test_lines_are_what_each_value_is_by_itself(values: list[object]) -> None:
+    assert canonical_lines(values) == b"\n".join(map(canonical, values))
 
 
 @pytest.mark.parametrize(

@@ -512,12 +512,14 @@ def test_events_are_followed_live_and_a_stream_is_resumed_without_a_gap(
     finish(collector, "before")
     wait_until(lambda: len(collector.pages("events")) == 2, "not told")
     live, ends = Following(collector), Following(collector, query="?types=run.succeeded")
+    third = Following(collector, query="?run_uid=run-3")
     for run in range(5):
         finish(collector, f"run-{run}")
     wait_until(lambda: len(live.ids) == 10, "the stream lacks some")
     wait_until(lambda: len(ends.ids) == 5, "the stream lacks some")
     told = collector.pages("events")
     assert live.ids == [one["id"] for one in told[2:]]
+    assert third.ids == [one["id"] for one in told[2:] if one["subject"] == "run-3"]
     assert [one["event"] for one in ends.events] == ["run.succeeded"] * 5
     assert json.loads(live.events[0]["data"]) == told[2]
     resumed = Following(collector, last_id=told[3]["id"])

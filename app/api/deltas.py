@@ -101,9 +101,15 @@ async def all_of(reader: Reader, runs: AsyncIterator[RunView]) -> Chosen:
     return found
 
 
-def new_of_run(store: Store, run: RunView, text: str, filters: Json) -> Chosen:
-    """What is new in one run. Raises a 409 for a cursor that is ahead of it."""
+async def new_of_run(store: Store, run: RunView, text: str, filters: list[Json]) -> Chosen:
+    """What is new in one run.
+
+    Raises a 409 for a cursor that is ahead of it, a 410 for one of before the run began anew.
+    """
     kind = f"run delta, {_kind_of(store)}"
+    times = await store.reader.times_begun_anew(run.run_uid)
+    _refuse_former(kind, text, filters, times)
+    filters = [*filters, times] if times else filters
     given = read_cursor(kind, text, filters)
     until = run.next_seq
     window = Window(until, until, until)
@@ -146,6 +152,8 @@ async def new_of_runs(store: Store, chosen: RunFilter, text: str, filters: Json)
             window = windows[run.run_uid]
             if run.next_seq < window.before_seq:
                 raise StoreUnavailableError("what was projected is derived again: try again soon")
+            if window.after_seq > window.before_seq:
+                raise _began_anew(f"run {run.run_uid} was")
             found.add(run, _since(run, window, given))
     following = Given(given.first if given else mark, mark, _resets(given, found))
     found.next_cursor = written_cursor(kind, following, filters)
@@ -157,13 +165,34 @@ def _kind_of(store: Store) -> str:
     return store.description.partition(" ")[0]
 
 
+def _refuse_former(kind: str, text: str, filters: list[Json], times: int) -> None:
+    """Raise a 410 for a cursor whose numbers are those of a run that is gone."""
+    for former in range(times) if text != START else ():
+        try:
+            read_cursor(kind, text, [*filters, former] if former else filters)
+        except ProblemError:
+            continue
+        raise _began_anew("it was")
+
+
+def _began_anew(what_was: str) -> ProblemError:
+    return ProblemError(
+        410,
+        "The run began anew",
+        f"{what_was} deleted, or had expired, after this cursor was given: begin anew too, without"
+        f" the cursor (after={START})",
+        parameter="after",
+    )
+
+
 def _refuse_ahead(given: Given, until: int) -> None:
     if given.after > until:
         raise ProblemError(
             409,
             "The cursor is ahead",
             "it has seen more than is here now: try again once the rebuild is over; if an older"
-            f" backup was restored, begin anew with after={START}",
+            " backup was restored, or the run was deleted and began anew, begin anew without the"
+            f" cursor (after={START})",
             parameter="after",
         )
 

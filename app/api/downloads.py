@@ -23,6 +23,7 @@ from app.export.trailer import TrailedNdjsonWriter
 from app.export.xlsx_writer import COLUMNS_MAX, XlsxWriter
 
 SHAPES: tuple[Shape, ...] = ("flat", "record")
+INPUT_SHAPES: tuple[Shape, ...] = (*SHAPES, "inputs")
 CSV_PARAMETERS = ("bom", "separator", "guard")
 PARAMETERS = ("format", "shape", *CSV_PARAMETERS, "compression")
 DELTA_PARAMETERS = ("after", "trailer")
@@ -159,8 +160,10 @@ class FileAnswer(StreamingResponse):
     written: Written
 
 
-def chosen_download(request: Request, parameters: Parameters) -> Download | None:
-    """The file that is asked for; None if a page is.
+def chosen_download(
+    request: Request, parameters: Parameters, shapes: Sequence[Shape] = SHAPES
+) -> Download | None:
+    """The file that is asked for, in one of these shapes; None if a page is.
 
     Raises a 400 for what does not go together, a 501 for what is not installed.
     `?format=` counts before the Accept header, of which only formats named outright count.
@@ -184,11 +187,11 @@ def chosen_download(request: Request, parameters: Parameters) -> Download | None
         raise bad_parameter("trailer", "is for NDJSON alone; ask for format=ndjson")
     if chosen is None:
         return None
-    shape = parameters.choice("shape", SHAPES)
+    shape = parameters.choice("shape", shapes)
     accepted = request.headers.getlist("accept-encoding")
     return Download(
         format=chosen,
-        shape=next((known for known in SHAPES if known == shape), chosen.shape),
+        shape=next((known for known in shapes if known == shape), chosen.shape),
         csv=csv,
         compression=COMPRESSIONS[name] if name else None,
         coding=None if name or not chosen.is_compressible else accepted_coding(", ".join(accepted)),

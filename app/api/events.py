@@ -1,6 +1,8 @@
 """`/api/v1/events`: what happened, as a list or as a live stream."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 
 import orjson
@@ -14,9 +16,10 @@ from app.api.problems import bad_parameter, not_found
 from app.api.resources import resources_of
 from app.event import PROGRESS, EventType
 from app.notify.cloud_event import cloud_event
-from app.notify.live import READ_AT_ONCE, Followed
+from app.notify.live import PROGRESS_RUNS_MAX, READ_AT_ONCE, Followed, Progress
 from app.store import cursor
 from app.store.outbox_rows import NumberedEvent
+from app.store.protocol import StoreUnavailableError
 
 LIST_PARAMETERS = ("after", "types", "run_uid", "limit", "cursor")
 PING_S = 15
@@ -24,6 +27,8 @@ SEND_TIMEOUT_S = 30
 """A client that takes nothing for so long is cut off, and goes on where it was."""
 
 RETRY_MS = 2_000
+LOOK_UP_S = 5.0
+"""How often a live stream looks whether its key still opens anything."""
 
 
 async def list_events(request: Request) -> Response:
@@ -81,7 +86,7 @@ def envelope(one: NumberedEvent, source: str) -> bytes:
 async def _stream(
     request: Request, parameters: Parameters, types: Sequence[str] | None
 ) -> Response:
-    for name in ("cursor", "limit", "run_uid"):
+    for name in ("cursor", "limit"):
         if parameters.text(name) is not None:
             raise bad_parameter(name, "a live stream does not take it")
     live = resources_of(request).live()
@@ -91,7 +96,15 @@ async def _stream(
     if last_id := request.headers.get("last-event-id"):
         # A browser would give up at an error: what it has not seen may be all that is kept.
         after_no = await resources_of(request).reader.event_no(last_id) or 0
-    followed = live.follow(after_no, types)
+    keyring, key_id = resources_of(request).keyring, request.state.access.key_id
+
+    async def is_open() -> bool:
+        try:
+            return await keyring.by_id(key_id) is not None
+        except StoreUnavailableError:
+            return True  # as it was, until somebody can say
+
+    followed = _while_open(live.follow(after_no, types, parameters.text("run_uid")), is_open)
     return EventSourceResponse(
         _sent(followed, resources_of(request).base_url),
         ping=PING_S,
@@ -101,14 +114,32 @@ async def _stream(
     )
 
 
+async def _while_open(
+    followed: AsyncGenerator[Followed, None], is_open: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[Followed]:
+    """What is followed, until a look every `LOOK_UP_S` finds that it is not to be any more."""
+    async with aclosing(followed):
+        while True:
+            upcoming = asyncio.ensure_future(anext(followed, None))
+            try:
+                while not upcoming.done():
+                    await asyncio.wait([upcoming], timeout=LOOK_UP_S)
+                    if not await is_open():
+                        return
+            finally:
+                upcoming.cancel()
+                await asyncio.wait([upcoming])
+            portion = upcoming.result()
+            if portion is None:
+                return
+            yield portion
+
+
 async def _sent(followed: AsyncIterator[Followed], source: str) -> AsyncIterator[bytes]:
     yield ServerSentEvent(comment="events follow", retry=RETRY_MS, sep="\n").encode()
     async for portion in followed:
         parts = [_told(one, source) for one in portion.events]
-        parts += [
-            ServerSentEvent(one.data.decode(), event=PROGRESS, sep="\n").encode()
-            for one in portion.progress
-        ]
+        parts += [_progressed(one) for one in portion.progress]
         yield b"".join(parts)
 
 
@@ -117,6 +148,11 @@ def _told(one: NumberedEvent, source: str) -> bytes:
     """An event of a stream; encoded once for all who follow."""
     data, kind = envelope(one, source).decode(), one.event.type
     return ServerSentEvent(data, event=kind, id=one.event.event_id, sep="\n").encode()
+
+
+@lru_cache(maxsize=2 * PROGRESS_RUNS_MAX)
+def _progressed(one: Progress) -> bytes:
+    return ServerSentEvent(one.data.decode(), event=PROGRESS, sep="\n").encode()
 
 
 def _types(parameters: Parameters) -> list[str] | None:

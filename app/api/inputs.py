@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import downloads
-from app.api.downloads import SHAPES, Facts, chosen_download
+from app.api.downloads import INPUT_SHAPES, Facts, chosen_download
 from app.api.pages import page
 from app.api.parameters import Parameters
 from app.api.resources import resources_of, run_of
-from app.export.records import flat_input
+from app.export.records import flat_input, given_input
 from app.export.sheets import FurtherSheets, run_facts
 from app.export.stream import OrderChangedError, input_columns, inputs_file
 from app.export.table import SheetWriter
@@ -29,7 +29,7 @@ async def run_inputs(request: Request) -> Response:
         error_label=parameters.text("error_label"),
         custom=parameters.custom,
     )
-    asked = chosen_download(request, parameters)
+    asked = chosen_download(request, parameters, INPUT_SHAPES)
     if asked is not None:
         columns = input_columns(await reader.fields([run.run_uid]), asked.shape)
         writer = asked.writer(columns, "Inputs")
@@ -59,6 +59,9 @@ async def run_inputs(request: Request) -> Response:
     if len(views) > limit:
         next_cursor = cursor.encode("inputs", (run.order_no, views[limit - 1].order_key))
     records = [input_record(run.run_uid, view) for view in views[:limit]]
-    if parameters.choice("shape", SHAPES) == "flat":
+    shape = parameters.choice("shape", INPUT_SHAPES)
+    if shape == "flat":
         records = [flat_input(record) for record in records]
+    elif shape == "inputs":
+        records = [given_input(record) for record in records]
     return page(request, records, next_cursor)

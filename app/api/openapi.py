@@ -1,9 +1,12 @@
 """/openapi.json: OpenAPI 3.1, written from the same routes and types that answer."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
 
 from app import __version__
 from app.api import (
@@ -13,6 +16,7 @@ from app.api import (
     export_paths,
     inputs,
     instance_paths,
+    key_paths,
     quarantine,
     reconciling,
     result_schema,
@@ -21,9 +25,12 @@ from app.api import (
     schedules,
     schema,
     sink_paths,
+    summary,
 )
+from app.api.auth import ScopedRoute
 from app.api.operations import (
     EDGES_PROBLEMS,
+    OF_INPUTS,
     PARAMETERS,
     READ_PROBLEMS,
     health,
@@ -57,11 +64,12 @@ _MODELS: tuple[type[BaseModel], ...] = (
     *export_paths.MODELS,
     *instance_paths.MODELS,
     *sink_paths.MODELS,
+    *key_paths.MODELS,
 )
 
 
-def document(title: str = "Edges collector") -> dict[str, Any]:
-    """The OpenAPI document."""
+def document(routes: Iterable[BaseRoute], title: str = "Edges collector") -> dict[str, Any]:
+    """The OpenAPI document; `routes` say which scope each operation needs."""
     _, definitions = models_json_schema(
         [(model, "serialization") for model in _MODELS],
         ref_template="#/components/schemas/{model}",
@@ -73,12 +81,17 @@ def document(title: str = "Edges collector") -> dict[str, Any]:
             "version": __version__,
             "description": "The callback URL for bulk runs of Edges actions.",
         },
-        "paths": _paths(),
+        "paths": _scoped(_paths(), routes),
         "components": {
             "schemas": definitions.get("$defs", {}),
             "securitySchemes": {
                 "ingestToken": {"type": "http", "scheme": "bearer"},
-                "apiKey": {"type": "http", "scheme": "bearer"},
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key. What an operation needs of `read`, `write` and"
+                    " `admin` stands with it; each includes those before it.",
+                },
             },
         },
     }
@@ -169,7 +182,13 @@ def _paths() -> dict[str, Any]:
         },
         f"{run}/cancel": {"post": _ask_edges("cancelRun", "Have Edges stop a run")},
         f"{run}/summary": {
-            "get": read("getRunSummary", "A run in figures", "RunSummary", path=("run_uid",))
+            "get": read(
+                "getRunSummary",
+                "A run in figures",
+                "RunSummary",
+                summary.PARAMETERS,
+                path=("run_uid",),
+            )
         },
         f"{run}/results": {
             "get": read(
@@ -197,6 +216,7 @@ def _paths() -> dict[str, Any]:
                 inputs.PARAMETERS,
                 path=("run_uid",),
                 is_file=True,
+                special=OF_INPUTS,
             )
         },
         f"{run}/callbacks": {
@@ -280,6 +300,7 @@ def _paths() -> dict[str, Any]:
         **export_paths.paths(),
         **instance_paths.paths(),
         **sink_paths.paths(),
+        **key_paths.paths(),
         "/healthz": health("healthz", "Alive"),
         "/readyz": {
             "get": {
@@ -294,6 +315,18 @@ def _paths() -> dict[str, Any]:
         },
         "/metrics": health("metrics", "Prometheus metrics"),
     }
+
+
+def _scoped(paths: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """The same, with the scope that each operation needs."""
+    for route in routes:
+        if isinstance(route, ScopedRoute):
+            for method in (route.methods or set()) - {"HEAD"}:
+                described = paths[re.sub(r":\w+}", "}", route.path)][method.lower()]
+                described["security"] = [{"apiKey": [route.needs]}]
+                described["description"] = f"Needs a key with the scope `{route.needs}`."
+                described["responses"] |= problems({"403": f"The key lacks `{route.needs}`."})
+    return paths
 
 
 def _erase(

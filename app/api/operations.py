@@ -1,5 +1,6 @@
 """Pieces of the OpenAPI document: operations, parameters, answers and problems."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from app.export.compression import COMPRESSIONS
@@ -111,6 +112,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "description": "What stands there, compared exactly; numbers in digits.",
     },
+    "columns": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "true"},
+        "description": "Whether results are read to tell what their columns are like.",
+    },
     "incomplete": {
         "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
         "description": "Go on although results are missing, which may be lost for good.",
@@ -133,6 +138,17 @@ FILE_PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 """What files take that other lists do not, or mean otherwise."""
+
+OF_INPUTS: dict[str, dict[str, Any]] = {
+    "shape": {
+        "schema": {"type": "string", "enum": ["flat", "record", "inputs"]},
+        "description": (
+            "Rows as flat columns, or as nested records; or as `inputs` that can be given to Edges"
+            " again: their own fields and `custom_data`, and nothing of what became of them."
+        ),
+    },
+}
+"""What lists of inputs take that others do not."""
 
 FILE_HEADERS = {
     "X-Completeness": {
@@ -181,7 +197,7 @@ def problems(descriptions: dict[str, str]) -> dict[str, Any]:
 READ_PROBLEMS = problems(
     {
         "400": "A parameter is unknown or bad; the answer names it.",
-        "401": "The API key is missing or wrong.",
+        "401": "The API key is missing, not known, expired or revoked.",
         "404": "No such thing.",
         "503": "The store cannot answer now.",
     }
@@ -224,10 +240,14 @@ def read(
     path: tuple[str, ...] = (),
     is_file: bool = False,
     by_custom_data: bool = False,
+    special: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """An operation that reads; `query` names its parameters, `model` what it answers."""
+    """An operation that reads; `query` names its parameters, `model` what it answers.
+
+    `special` describes parameters that mean something else here.
+    """
     found = operation(name, summary, path)
-    known = PARAMETERS | (FILE_PARAMETERS if is_file else {})
+    known = PARAMETERS | (FILE_PARAMETERS if is_file else {}) | dict(special or {})
     for parameter in query:
         found["parameters"].append(
             {"name": parameter, "in": "query", "schema": {"type": "string"}}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from app.api.access import Keyring
 from app.api.problems import not_found
 from app.demo import Demo
 from app.export.jobs import ExportFolder
@@ -68,6 +69,8 @@ class Resources:
     """Below it sinks may write files."""
     wake_sinks: Callable[[], None]
     """Say that sinks changed, or that a run is to be written."""
+    keyring: Keyring
+    """The keys that open this collector."""
 
     ingest_token: str
     """What a callback must carry."""

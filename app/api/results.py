@@ -79,7 +79,7 @@ async def run_results(request: Request) -> Response:
 
     async def new(after: str) -> Chosen:
         filters = [run.run_uid, uid, sorted(parameters.custom)]
-        return new_of_run(resources_of(request).store, run, after, filters)
+        return await new_of_run(resources_of(request).store, run, after, filters)
 
     runs = RunFilter(run_uids=(run.run_uid,))
     return await _answer(request, parameters, runs, chosen, names=names, new=new)

@@ -434,8 +434,12 @@ class RunSummary(BaseModel):
     inputs_by_error: Annotated[dict[str, int], Field(description="By label, most frequent first.")]
     inputs_by_results: list[InputsByResults]
     over_time: OverTime
-    columns: list[ResultColumn]
-    sample: ResultSample
+    columns: Annotated[
+        list[ResultColumn] | None, Field(description="Left out with `columns=false`.")
+    ] = None
+    sample: Annotated[ResultSample | None, Field(description="Left out with `columns=false`.")] = (
+        None
+    )
 
 
 class InputPage(BaseModel):

@@ -50,7 +50,10 @@ class Sessions:
         response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
     async def of(self, connection: HTTPConnection) -> Session | None:
-        """The session of a request; None without one, once it expired, or if its key is gone."""
+        """The session of a request; None without one, once it expired, or if its key is gone.
+
+        Raises StoreUnavailableError.
+        """
         cookie = connection.cookies.get(COOKIE, "")
         try:
             key_id, nonce = self._cookie.loads(cookie, max_age=SESSION_S)

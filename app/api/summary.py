@@ -28,30 +28,33 @@ RESULTS_LISTED_MAX = 50
 """Numbers of results that inputs may have, each listed; what is above is one group."""
 
 
+PARAMETERS = ("columns",)
+
+
 async def run_summary(request: Request) -> Response:
-    """The figures of one run."""
-    Parameters(request, ())
+    """The figures of one run; `columns=false` leaves out what results have to be read for."""
+    parameters = Parameters(request, PARAMETERS)
+    with_columns = parameters.choice("columns", ("true", "false")) != "false"
     run = await run_of(request)
     resources = resources_of(request)
     reader = resources.reader
-    statuses, errors, results, over_time, fields = await asyncio.gather(
+    statuses, errors, results, over_time = await asyncio.gather(
         reader.inputs_by_status(run.run_uid),
         reader.inputs_by_error(run.run_uid),
         reader.inputs_by_results(run.run_uid),
         _over_time(reader, run),
-        reader.fields([run.run_uid]),
     )
-    seen = await sample(reader, [run], resources.result_keys)
-    return answer(
-        {
-            "run_uid": run.run_uid,
-            "inputs_by_status": dict(statuses),
-            "inputs_by_error": dict(errors),
-            "inputs_by_results": _by_results(results),
-            "over_time": over_time,
-            **described(fields, seen),
-        }
-    )
+    summary = {
+        "run_uid": run.run_uid,
+        "inputs_by_status": dict(statuses),
+        "inputs_by_error": dict(errors),
+        "inputs_by_results": _by_results(results),
+        "over_time": over_time,
+    }
+    if with_columns:
+        seen = await sample(reader, [run], resources.result_keys)
+        summary |= described(await reader.fields([run.run_uid]), seen)
+    return answer(summary)
 
 
 def _by_results(counts: list[tuple[int, int]]) -> list[dict[str, int | None]]:

@@ -9,6 +9,7 @@ import sys
 from cyclopts import App
 
 from app import __version__
+from app.memory import collect_rarely
 
 application = App(
     name="edges-collector",
@@ -16,12 +17,15 @@ application = App(
     version=__version__,
 )
 # Imported when called: `serve` should not pay for what `demo` needs.
-for name in ("serve", "demo", "simulate", "reconcile", "rebuild", "export", "migrate", "copy"):
+for name in (
+    *("serve", "demo", "simulate", "reconcile", "rebuild", "export", "migrate", "copy", "keys"),
+):
     application.command(f"app.cli.{name}:{name}", name=name)
 
 
 def main() -> None:
     """Run the command that the arguments name."""
+    collect_rarely()
     try:
         application()
     except KeyboardInterrupt:

@@ -40,11 +40,11 @@ def copy(
 ) -> None:
     """Copy all that a collector keeps in SQLite to PostgreSQL, to serve from there.
 
-    That is callbacks, quarantine, schedules, endpoints, sinks, events and deliveries. What was
-    told is not told again. Stop the collector first, and serve from the target alone from then
-    on. Cut off at any moment, the same command goes on where it was; run again after the source
-    has grown, it copies what is new. In the end all of both is compared, and any difference is
-    an error. The source is not changed.
+    That is callbacks, quarantine, schedules, endpoints, sinks, events, deliveries and API keys.
+    What was told is not told again. Stop the collector first, and serve from the target alone
+    from then on. Cut off at any moment, the same command goes on where it was; run again after
+    the source has grown, it copies what is new. In the end all of both is compared, and any
+    difference is an error. The source is not changed.
 
     Example: edges-collector copy --from sqlite:///data/collector.db --to postgresql://me@db/edges
     """
@@ -96,6 +96,7 @@ class Outcome:
             "deliveries": verdict.deliveries,
             "pending_deliveries": verdict.pending_deliveries,
             "sinks": verdict.sinks,
+            "api_keys": verdict.api_keys,
             "seconds": round(seconds, 3),
             "results_per_second": round(self.new_results / seconds),
             "differences": verdict.differences,
@@ -114,6 +115,7 @@ class Outcome:
             "Events": f"{verdict.events:,}, {verdict.endpoints:,} endpoints,"
             f" {verdict.deliveries:,} deliveries, {verdict.pending_deliveries:,} of them pending",
             "Sinks": f"{verdict.sinks:,}",
+            "API keys": f"{verdict.api_keys:,}",
             "Took": f"{seconds:.1f} s, {self.new_results / seconds:,.0f} results a second",
             "Verified": "no" if verdict.differences else "all of it is the same on both sides",
         }

@@ -67,6 +67,34 @@ class Server:
                 cursor = {"cursor": page["next_cursor"]}
         return found
 
+    async def keys(self) -> list[Record]:
+        """All keys of its API. Raises ServerError."""
+        found: list[Record] = []
+        cursor: dict[str, str] = {}
+        while True:
+            asked = {"limit": str(_LISTED_AT_ONCE), **cursor}
+            page = await self._asked("GET", "/api/v1/keys", params=asked)
+            found += page["data"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+    async def create_key(self, asked: Record) -> Record:
+        """Have a key made; its record with the `key` itself. Raises ServerError."""
+        return await self._asked("POST", "/api/v1/keys", json=asked)
+
+    async def revoke_key(self, key_id: str) -> Record:
+        """Have a key open nothing any more; its record then. Raises ServerError."""
+        return await self._asked("DELETE", f"/api/v1/keys/{quote(key_id, safe='')}")
+
+    async def _asked(self, method: str, path: str, **more: Any) -> Record:
+        """The answer's record. Raises ServerError if it is refused."""
+        answer = await self._send(method, path, **more)
+        record = self._read(answer)
+        if not answer.is_success:
+            raise ServerError(f"{self._url} refuses: {_refusal(record, answer)}")
+        return record
+
     async def reconcile(self, run_uid: str, timeout_s: float, tell: Tell) -> Record:
         """Have a run looked at, and wait for it; the run, with `problem` if that failed.
 

@@ -1,5 +1,7 @@
 """The dashboard's routes, in front of the API."""
 
+from collections.abc import Callable
+
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,14 +12,41 @@ from starlette.types import ASGIApp
 
 from app.api.access import Keyring
 from app.api.sessions import Sessions
-from app.dashboard import first_steps, health, runs, schedules, sign_in
+from app.dashboard import (
+    first_steps,
+    health,
+    run,
+    run_acts,
+    run_parts,
+    runs,
+    schedules,
+    sign_in,
+)
 from app.dashboard.pages import problem_page
 from app.dashboard.static import static
 
 log = structlog.get_logger("dashboard")
 
+_RUN = "/runs/{run_uid}"
+
 ROUTES = [
     Route("/", runs.run_list),
+    Route(_RUN, run.run_page),
+    Route(f"{_RUN}/inputs", run.run_inputs),
+    Route(f"{_RUN}/callbacks", run.run_callbacks),
+    Route(f"{_RUN}/events", run.run_events),
+    Route(f"{_RUN}/completeness", run_parts.completeness),
+    Route(f"{_RUN}/figures", run_parts.figures),
+    Route(f"{_RUN}/preview", run_parts.preview),
+    Route(f"{_RUN}/preview/rows", run_parts.preview_rows),
+    Route(f"{_RUN}/callbacks/body", run_parts.callback_body),
+    Route(f"{_RUN}/exports/{{export_id}}", run_parts.export_progress),
+    Route(f"{_RUN}/erasures/{{erasure_id}}", run_parts.erasure_progress),
+    Route(f"{_RUN}/arrived", run_parts.arrived),
+    Route(f"{_RUN}/download", run_acts.download),
+    Route(f"{_RUN}/export", run_acts.export, methods=["POST"]),
+    Route(f"{_RUN}/delete", run_acts.delete, methods=["POST"]),
+    *[Route(f"{_RUN}/{name}", run_acts.act, methods=["POST"], name=name) for name in run_acts.ACTS],
     Route("/first-steps", first_steps.first_steps),
     Route("/first-steps/arrived", first_steps.arrived),
     Route("/first-steps/demo", first_steps.start_demo, methods=["POST"]),
@@ -35,8 +64,13 @@ ROUTES = [
 ]
 
 
-def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> Starlette:
-    """The application that answers with pages, and leaves everything else to `api`."""
+def create_dashboard(
+    api: ASGIApp, *, keyring: Keyring, sessions: Sessions, watchers: Callable[[], int]
+) -> Starlette:
+    """The application that answers with pages, and leaves everything else to `api`.
+
+    `watchers` says how many follow events live, which is about how many pages are open.
+    """
     application = Starlette(
         routes=[*ROUTES, Mount("/", api)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
@@ -44,6 +78,7 @@ def create_dashboard(api: ASGIApp, *, keyring: Keyring, sessions: Sessions) -> S
     application.state.api = api
     application.state.keyring = keyring
     application.state.sessions = sessions
+    application.state.watchers = watchers
     return application
 
 

@@ -5,10 +5,11 @@ answer is worked out twice.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message
 
 from app.api.access import Access
@@ -54,16 +55,32 @@ class Api:
         """What is answered to a POST with `body` as JSON. Raises RefusedError."""
         return (await self.ask("POST", path, body=body)).json()
 
+    async def check(self, path: str, query: Query = ()) -> None:
+        """Whether the file at `/api/v1/{path}` can be had; none of it is made. Raises RefusedError.
+
+        As `get`, for what is streamed: its address can be given to a browser then.
+        """
+        scope = self._scope("GET", path, query)
+        scope["asgi"]["spec_version"] = "2.4"  # by which streams end when nobody listens
+        with suppress(ClientDisconnect, _EnoughError):
+            await _answer(self._app, scope, b"", stops_at_success=True)
+
     async def ask(self, method: str, path: str, query: Query = (), body: object = None) -> Answer:
         """Any request to `/api/v1/{path}`; its answer, whole. Raises RefusedError.
 
         Members of `query` that are None or empty are left out.
         """
+        sent = b"" if body is None else dumps(body)
+        scope = self._scope(method, path, query)
+        if sent:
+            scope["headers"] = [(b"content-type", b"application/json")]
+        return await _answer(self._app, scope, sent)
+
+    def _scope(self, method: str, path: str, query: Query) -> dict[str, Any]:
         pairs = query.items() if isinstance(query, Mapping) else query
         given = [(name, str(value)) for name, value in pairs if value not in (None, "")]
-        sent = b"" if body is None else dumps(body)
         url = f"/api/v1/{path}"
-        scope = {
+        return {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
@@ -73,15 +90,20 @@ class Api:
             "raw_path": quote(url).encode(),
             "query_string": urlencode(given).encode(),
             "root_path": "",
-            "headers": [(b"content-type", b"application/json")] if sent else [],
+            "headers": [],
             "client": None,
             "server": None,
             "state": {"access": self.access},
         }
-        return await _answer(self._app, scope, sent)
 
 
-async def _answer(app: ASGIApp, scope: dict[str, Any], sent: bytes) -> Answer:
+class _EnoughError(OSError):
+    """What was to be known is known."""
+
+
+async def _answer(
+    app: ASGIApp, scope: dict[str, Any], sent: bytes, *, stops_at_success: bool = False
+) -> Answer:
     status, headers, chunks = 0, dict[str, str](), list[bytes]()
 
     async def receive() -> Message:
@@ -91,6 +113,8 @@ async def _answer(app: ASGIApp, scope: dict[str, Any], sent: bytes) -> Answer:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
+            if stops_at_success and status < 400:
+                raise _EnoughError
             headers.update((name.decode(), value.decode()) for name, value in message["headers"])
         elif message["type"] == "http.response.body":
             chunks.append(message.get("body", b""))

@@ -1,5 +1,6 @@
 """Pages: templates filled, and what every page and form carries."""
 
+import gzip
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
@@ -14,8 +15,11 @@ from app.api.sessions import COOKIE, Session, Sessions, is_from_elsewhere
 from app.dashboard.asking import Api, RefusedError
 from app.dashboard.static import url_of
 from app.dashboard.words import FILTERS, share
+from app.store.protocol import StoreUnavailableError
 
 FORM_BYTES_MAX = 256 * 1024
+REFRESH_MS_MIN = 3_000
+REFRESH_MS_EACH = 300
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 
@@ -25,6 +29,7 @@ _HEADERS = {
         " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
+    "Vary": "Accept-Encoding",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -39,19 +44,36 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters.update(FILTERS)
 _TEMPLATES.globals.update(share=share, asset=url_of, version=__version__)
 
+DATABASE_SILENT = (503, "The database does not answer", "Reload the page in a moment.")
+
 View = Callable[[Request], Awaitable[Response]]
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     """The page or the part of one that `template` makes of `context`."""
     session: Session | None = getattr(request.state, "session", None)
+    refresh_ms = refresh_pause_ms(request.app.state.watchers())
     text = _TEMPLATES.get_template(template).render(
         request=request,
         access=session.access if session else None,
         csrf=session.token if session else "",
+        refresh_ms=refresh_ms,
         **context,
     )
-    return HTMLResponse(text, status, _HEADERS)
+    headers = {**_HEADERS, "X-Refresh-After": str(refresh_ms)}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return HTMLResponse(text, status, headers)
+    headers["Content-Encoding"] = "gzip"
+    return HTMLResponse(gzip.compress(text.encode(), 5, mtime=0), status, headers)
+
+
+def refresh_pause_ms(watchers: int) -> int:
+    """How long parts of pages that are asked for anew have to wait, in ms.
+
+    The more pages are open the longer, so that all of them together cost the same: looking on
+    must not slow down receiving. What the stream of events tells is shown at once all the same.
+    """
+    return max(REFRESH_MS_MIN, watchers * REFRESH_MS_EACH)
 
 
 def signed_in(view: View) -> View:
@@ -64,7 +86,10 @@ def signed_in(view: View) -> View:
     @wraps(view)
     async def guarded(request: Request) -> Response:
         sessions: Sessions = request.app.state.sessions
-        session = await sessions.of(request)
+        try:
+            session = await sessions.of(request)
+        except StoreUnavailableError:
+            return problem_page(request, *DATABASE_SILENT)
         if session is None:
             return _to_sign_in(request)
         request.state.session = session

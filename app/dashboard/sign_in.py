@@ -7,15 +7,11 @@ from starlette.responses import RedirectResponse, Response
 
 from app.api.sessions import Sessions, is_from_elsewhere
 from app.dashboard.asking import RefusedError
-from app.dashboard.pages import form_of, problem_page, render, signed_in
+from app.dashboard.pages import DATABASE_SILENT, form_of, problem_page, render, signed_in
+from app.store.protocol import StoreUnavailableError
 
 if TYPE_CHECKING:
     from app.api.access import Keyring
-
-_NOT_A_KEY = (
-    "This key is not known, expired, or was revoked. The first key stands in the file admin-key of"
-    " the data folder; more are made with `edges-collector keys create`."
-)
 
 
 async def sign_in_page(request: Request) -> Response:
@@ -33,9 +29,13 @@ async def sign_in(request: Request) -> Response:
     if is_from_elsewhere(request):
         return problem_page(request, 403, "This form is not from here", "Sign in on this page.")
     keyring: Keyring = request.app.state.keyring
-    access = await keyring.identify(form.get("key", "").strip())
+    key = form.get("key", "").strip()
+    try:
+        access = await keyring.identify(key)
+    except StoreUnavailableError:
+        return problem_page(request, *DATABASE_SILENT)
     if access is None:
-        return _page(request, 403, wanted=form.get("next", ""), problem=_NOT_A_KEY)
+        return _page(request, 403, wanted=form.get("next", ""), problem=keyring.refusal(key))
     sessions: Sessions = request.app.state.sessions
     response = RedirectResponse(_own_path(form.get("next", "")), 303)
     sessions.begin(request, response, access)

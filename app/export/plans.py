@@ -5,14 +5,15 @@ row's outline, and an outline's plan says where in that list the value of each c
 rows cost a look-up and a pass in C, instead of a walk that composes a name for each field.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from operator import itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from operator import is_, itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.canonical import Json
 from app.fields import DEPTH_MAX, escaped, plain
 
-Outline = tuple[tuple[int, tuple[str, ...]], ...]
+_Part = tuple[int, tuple[str, ...]]
+Outline = tuple[_Part, ...]
 """Of each object: whose it is, and its keys. ~n is the n-th section's, n that of the n-th value."""
 
 _PLACES_MAX = 200_000
@@ -30,6 +31,25 @@ class Section(NamedTuple):
     """The column of a field of it."""
 
 
+Plan = Callable[[Sequence[Any]], Sequence[Any]]
+"""Takes what belongs to each column, in turn, out of as many as there are values in a row."""
+
+Poured = tuple[Sequence[Json], Sequence[Json]]
+"""A row: the values of its sections, and its own."""
+
+AsCells = Callable[[Sequence[Json]], Sequence[Cell]]
+
+_PLAIN = ("value",)
+"""The keys of what is no object: that is how its column is called."""
+
+_ALIKE_MIN = 4
+"""Of fewer rows that are alike, each is laid out by itself."""
+
+
+class OpensUpError(Exception):
+    """Among the values of a column are objects, which may have columns of their own."""
+
+
 class Plans(Generic[Cell]):
     """Makes the cells of rows, in the order of `columns`. Fields without a column are left out."""
 
@@ -38,7 +58,7 @@ class Plans(Generic[Cell]):
         columns: Collection[str],
         sections: Sequence[Section],
         own: Sequence[str],
-        as_cells: Callable[[Sequence[Json]], Sequence[Cell]],
+        as_cells: AsCells[Cell],
     ) -> None:
         """A row has a value for each of `sections` and for each column in `own`.
 
@@ -50,30 +70,82 @@ class Plans(Generic[Cell]):
         self._sections = sections
         self._own = own
         self._as_cells = as_cells
-        self._plans: dict[Outline, Callable[[Sequence[Cell]], Sequence[Cell]]] = {}
+        self._opening: set[Outline] = set()
+        """Where objects were found: of rows like these, each is laid out by itself."""
+        self._plans: dict[Outline, Plan] = {}
         self._plans_max = max(1, _PLACES_MAX // len(columns))
 
     def cells(self, sections: Sequence[Json], own: Sequence[Json]) -> Sequence[Cell]:
         """The cells of a row."""
         values: list[Json] = []
-        outline: list[tuple[int, tuple[str, ...]]] = []
+        outline: list[_Part] = []
         for number, value in enumerate(sections):
             if value.__class__ is dict:
                 _pour(value, ~number, values, outline, DEPTH_MAX)
             elif value is not None:
-                outline.append((~number, ("value",)))
+                outline.append((~number, _PLAIN))
                 values.append(value)
         values += own
         values.append(None)  # for columns that this row does not have
-        key = tuple(outline)
-        plan = self._plans.get(key)
+        return self._plan(tuple(outline))(self._as_cells(values))
+
+    def many(self, rows: Sequence[Poured], as_column: AsCells[Cell]) -> list[Sequence[Cell]]:
+        """The cells of some rows: of those that are alike, column by column.
+
+        `as_column` makes the cells of one column, or raises OpensUpError if there are objects with
+        anything in them.
+        """
+        found: list[Sequence[Cell]] = [()] * len(rows)
+        for outline, places in self._alike(rows).items():
+            cells: Iterable[Sequence[Cell]]
+            some = [rows[place] for place in places]
+            if len(some) < _ALIKE_MIN or outline in self._opening:
+                cells = [self.cells(*row) for row in some]
+            else:
+                try:
+                    columns = list(map(as_column, _columns(outline, some)))
+                except OpensUpError:
+                    self._opening.add(outline)
+                    cells = [self.cells(*row) for row in some]
+                else:
+                    cells = zip(*self._plan(outline)(columns), strict=True)
+            for place, line in zip(places, cells, strict=True):
+                found[place] = line
+        return found
+
+    def _alike(self, rows: Iterable[Poured]) -> dict[Outline, list[int]]:
+        """Which rows have which outline, as long as nothing is opened."""
+        found: dict[Outline, list[int]] = {}
+        rest: Sequence[Json] = ()
+        outline_of_rest: Outline = ()
+        for place, (sections, _) in enumerate(rows):
+            first, others = sections[0], sections[1:]
+            if not (
+                rest and all(map(is_, others, rest))
+            ):  # all results of a callback have the same
+                rest = others
+                outline_of_rest = _closed(rest, 1)
+            outline = (
+                ((~0, tuple(first)), *outline_of_rest)
+                if first.__class__ is dict
+                else _closed((first,), 0) + outline_of_rest
+            )
+            if outline in found:
+                found[outline].append(place)
+            else:
+                found[outline] = [place]
+        return found
+
+    def _plan(self, outline: Outline) -> Plan:
+        plan = self._plans.get(outline)
         if plan is None:
             if len(self._plans) >= self._plans_max:
                 self._plans.clear()
-            plan = self._plans[key] = self._compiled(key)
-        return plan(self._as_cells(values))
+                self._opening.clear()
+            plan = self._plans[outline] = self._compiled(outline)
+        return plan
 
-    def _compiled(self, outline: Outline) -> Callable[[Sequence[Cell]], Sequence[Cell]]:
+    def _compiled(self, outline: Outline) -> Plan:
         fields = _fields(outline)
         nothing = len(fields) + len(self._own)
         found = [nothing] * len(self._columns)
@@ -99,18 +171,39 @@ class Plans(Generic[Cell]):
         return number
 
 
+def _closed(sections: Sequence[Json], start: int) -> Outline:
+    """The outline of some sections, from the one with this number on, with nothing opened."""
+    return tuple(
+        (~number, tuple(value) if value.__class__ is dict else _PLAIN)
+        for number, value in enumerate(sections, start)
+        if value is not None
+    )
+
+
+def _columns(outline: Outline, rows: Sequence[Poured]) -> Iterator[Sequence[Json]]:
+    """What is poured out of rows with this outline, place by place instead of row by row."""
+    for whose, keys in outline:
+        values = [sections[~whose] for sections, _ in rows]
+        if keys == _PLAIN:  # or objects with that one key
+            yield [value["value"] if value.__class__ is dict else value for value in values]
+        else:
+            yield from zip(*[value.values() for value in values], strict=True)
+    yield from zip(*[own for _, own in rows], strict=True)
+    yield [None] * len(rows)  # for columns that these rows do not have
+
+
 def _pour(
     value: dict[str, Json],
     whose: int,
     values: list[Json],
-    outline: list[tuple[int, tuple[str, ...]]],
+    outline: list[_Part],
     depth: int,
 ) -> None:
     """Add the values of an object and of those in it, and to the outline whose they are."""
     start = len(values)
     values += value.values()
     outline.append((whose, tuple(value)))
-    if depth > 1 and dict in map(type, value.values()):
+    if depth > 1 and dict in set(map(type, value.values())):
         for place, item in enumerate(value.values(), start):
             if item.__class__ is dict and item:
                 values[place] = None

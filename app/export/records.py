@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.canonical import Json, canonical, digest, dumps, parse
 from app.envelope import opened
-from app.erased import is_erased, shown
+from app.erased import MARK, is_erased, shown
 from app.export.column_types import Columns, Scalar
 from app.export.filling import filled_by
 from app.export.plans import Section
@@ -77,6 +77,22 @@ def results_in(
         )
 
 
+def rows_in(
+    run_uid: str, callback: CountedCallback, result_keys: Sequence[str]
+) -> Iterator[tuple[tuple[Json, Json, Json], tuple[Json, ...]]]:
+    """As `results_in`: of each its sections, as `RESULT_SECTIONS`, and its `RESULT_OWN_COLUMNS`."""
+    body = parse(callback.body)
+    _, results = results_of(body, result_keys)
+    given, custom_data = shown(body.get("input")), shown(body.get("custom_data"))
+    page, received_at = page_id(run_uid, callback), timestamp(callback.received_ms)
+    for place, data in enumerate(results):
+        if data.__class__ is dict and MARK in data:
+            if is_erased(data):
+                continue
+            data = shown(data)  # noqa: PLW2901 - of which a part was erased
+        yield (data, custom_data, given), (run_uid, f"{page}-{place}", received_at)
+
+
 def page_id(run_uid: str, callback: CountedCallback) -> str:
     """What the ids of a callback's results begin with."""
     return digest(run_uid.encode() + b"\0" + callback.content).hex()[:24]
@@ -142,15 +158,20 @@ def typed(names: Iterable[str]) -> Columns:
 
 
 def data_section(own: Sequence[str]) -> Section:
-    """The data of results in a table that has these columns of its own.
+    """The data of results in a table that has these columns of its own."""
+    groups = ("input", "custom_data", *[name.partition(".")[0] for name in own])
+    return _bare_section("data", groups, own)
+
+
+def _bare_section(name: str, groups: Sequence[str], own: Sequence[str] = ()) -> Section:
+    """A section whose fields have columns of their own names, beside `own` and other `groups`.
 
     Fields that are called as other columns are have a backslash before them, which is unlike
     any field: there it comes before a dot or another one (`app.fields.escaped`).
     """
-    groups = dict.fromkeys(("input", "custom_data", *[name.partition(".")[0] for name in own]))
-    taken, names = tuple(f"{group}." for group in groups), frozenset(own)
+    taken, names = tuple(f"{group}." for group in dict.fromkeys(groups)), frozenset(own)
     return Section(
-        "data", lambda field: f"\\{field}" if field.startswith(taken) or field in names else field
+        name, lambda field: f"\\{field}" if field.startswith(taken) or field in names else field
     )
 
 
@@ -161,6 +182,8 @@ _INPUT = Section("input", "input.{}".format)
 RESULT_SECTIONS = (_DATA, _CUSTOM_DATA, _INPUT)
 INPUT_SECTIONS = (_INPUT, _CUSTOM_DATA)
 """What of a row opens up into columns, in their order."""
+GIVEN_SECTIONS = (_bare_section("input", ["custom_data"], ["custom_data"]), _CUSTOM_DATA)
+"""Of inputs as they are given to Edges: their own fields at the root, and custom_data beside."""
 
 
 def result_field(column: str) -> tuple[str, str] | None:
@@ -217,6 +240,19 @@ def flat_input(record: Record) -> Record:
     for name in ("status", "result_count", "input_uid", "run_uid", "started_at", "finished_at"):
         row[f"_{name}"] = record[name]
     return row
+
+
+def given_input(record: Record) -> Record:
+    """An input as it is given to Edges, with its custom_data."""
+    given = record["input"]
+    fields = given if isinstance(given, dict) else {} if given is None else {"value": given}
+    custom_data = record["custom_data"]
+    return fields if custom_data is None else {**fields, "custom_data": custom_data}
+
+
+def flat_given(record: Record) -> Record:
+    """The same as columns."""
+    return opened_row(GIVEN_SECTIONS, (record["input"], record["custom_data"]))
 
 
 def input_own(record: Record) -> tuple[Json, ...]:

@@ -7,6 +7,7 @@ the event loop goes on acknowledging callbacks meanwhile.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 from app.export.column_types import Columns
@@ -17,19 +18,22 @@ from app.export.layouts import RESULTS, flat_result, opened_columns, result_reco
 from app.export.parquet_writer import ParquetWriter
 from app.export.record_lines import KeyedLine, callback_lines, record_lines
 from app.export.records import (
+    GIVEN_SECTIONS,
     INPUT_COLUMNS,
     INPUT_OWN_COLUMNS,
     INPUT_SECTIONS,
     RESULT_COLUMNS,
     Result,
+    flat_given,
     flat_input,
+    given_input,
     results_in,
     results_on,
     typed,
 )
 from app.export.skimming import Skim, Skimmed
-from app.export.table import Shape, TableWriter, input_lines, result_lines
-from app.export.unparsed import UnparsedResults, left_unparsed
+from app.export.table import Shape, TableWriter, given_lines, input_lines, unread_lines
+from app.export.unparsed import UnparsedResults, UnreadResults, left_unparsed
 from app.record import Record, input_record
 from app.store.protocol import StoreError
 from app.store.reader import Reader
@@ -253,17 +257,18 @@ async def file_of(
     *,
     further: AsyncIterator[bytes] | None = None,
     written: Written | None = None,
+    rows_in: Callable[[list[Row]], int] = len,
 ) -> AsyncIterator[bytes]:
     """A file with these rows, and what is `further` in it; it begins before any is there.
 
-    `written` counts the rows.
+    `written` counts the rows, of which `rows_in` says how many a portion had.
     """
     packer, written = packer or Packer(), written or Written()
-    is_unparsed = isinstance(writer, ParquetWriter)
     yield packer.begin(writer.start())
     async for portion in portions:
-        written.rows += _unparsed_rows(portion) if is_unparsed else len(portion)
-        yield await asyncio.to_thread(_packed, packer, write, portion)
+        piece = await asyncio.to_thread(_packed, packer, write, portion)
+        written.rows += rows_in(portion)
+        yield piece
     if further is not None:
         async for piece in further:
             yield packer.add(piece)
@@ -292,11 +297,37 @@ def results_file(
         return file_of(lines, writer.lines, writer, packer, written=written)
     if shape == "flat" and isinstance(writer, ParquetWriter):
         some = run_by_run(reader, runs, lambda run: _unparsed(reader, run, chosen, result_keys))
-        return file_of(some, writer.results, writer, packer, written=written)
-    rows = run_by_run(reader, runs, lambda run: results(reader, run, chosen, result_keys))
+        return file_of(
+            some, writer.results, writer, packer, written=written, rows_in=_rows_in_unparsed
+        )
+    unread = run_by_run(reader, runs, lambda run: _unread(reader, run, chosen, result_keys))
     return file_of(
-        rows, _results_written(writer, shape), writer, packer, further=further, written=written
+        unread,
+        _unread_written(writer, shape),
+        writer,
+        packer,
+        further=further,
+        written=written,
+        rows_in=_rows_in_unread,
     )
+
+
+async def _unread(
+    reader: Reader, run: RunSnapshot, chosen: ResultFilter, result_keys: Sequence[str]
+) -> AsyncIterator[list[UnreadResults | list[Result]]]:
+    """What `results` gives, read while it is written where nothing else is done with it."""
+    if run.since is not None:
+        async for portion in results(reader, run, chosen, result_keys):
+            yield [portion]
+        return
+    async for callbacks in _callbacks(reader, run, chosen):
+        yield [UnreadResults(run.run_uid, callback, result_keys) for callback in callbacks]
+    async for portion in _from_outputs(reader, run, chosen, START):
+        yield [portion]
+
+
+def _rows_in_unread(portion: Sequence[UnreadResults | list[Result]]) -> int:
+    return sum(one.rows if isinstance(one, UnreadResults) else len(one) for one in portion)
 
 
 async def _lines(
@@ -365,15 +396,17 @@ async def _unparsed(
         yield [*portion]
 
 
-def _unparsed_rows(portion: Sequence[object]) -> int:
+def _rows_in_unparsed(portion: Sequence[object]) -> int:
     return sum(len(one.data) if isinstance(one, UnparsedResults) else 1 for one in portion)
 
 
-def _results_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Result]], bytes]:
+def _unread_written(
+    writer: Writer, shape: Shape
+) -> Callable[[Iterable[UnreadResults | Sequence[Result]]], bytes]:
     if shape == "flat" and isinstance(writer, TableWriter):
-        return result_lines(writer)
+        return unread_lines(writer)
     make = flat_result if shape == "flat" else result_record
-    return lambda portion: writer.rows(map(make, portion))
+    return lambda portion: writer.rows(map(make, chain.from_iterable(portion)))
 
 
 def _packed(packer: Packer, write: Callable[[list[Row]], bytes], portion: list[Row]) -> bytes:
@@ -409,6 +442,12 @@ def inputs_written(writer: Writer, shape: Shape) -> Callable[[Iterable[Record]],
     """Writes records of inputs in a shape."""
     if shape == "record":
         return writer.rows
+    if shape == "inputs":
+        if isinstance(writer, LineWriter):
+            return lambda records: writer.rows(map(given_input, records))
+        if isinstance(writer, TableWriter):
+            return given_lines(writer)
+        return lambda records: writer.rows(map(flat_given, records))
     if isinstance(writer, TableWriter):
         return input_lines(writer)
     return lambda records: writer.rows(map(flat_input, records))
@@ -425,4 +464,6 @@ def input_columns(fields: Fields, shape: Shape = "flat") -> Columns:
     """The columns of a table of inputs: what was given first, to be given again."""
     if shape == "record":
         return typed(INPUT_COLUMNS)
+    if shape == "inputs":
+        return opened_columns(fields, GIVEN_SECTIONS) or typed(["custom_data"])
     return opened_columns(fields, INPUT_SECTIONS) | typed(INPUT_OWN_COLUMNS)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import MsgspecError, Raw, json
 
+from app.canonical import Json
 from app.erased import may_lack
-from app.export.records import Result, page_id, results_in
+from app.export.records import Result, page_id, results_in, rows_in
 from app.store.views import CountedCallback
 
 _parts = json.Decoder(dict[str, Raw]).decode
@@ -46,6 +47,29 @@ class UnparsedResults:
     def parsed(self) -> Iterator[Result]:
         """The same, parsed."""
         return results_in(self.run_uid, self.callback, self.result_keys)
+
+
+@dataclass(slots=True)
+class UnreadResults:
+    """The results of a callback, which are read while they are written, and let go of at once:
+    so they are still in the processor's cache, and only few are in memory."""
+
+    run_uid: str
+    callback: CountedCallback
+    result_keys: Sequence[str]
+    rows: int = 0
+    """How many there are; known once they were read."""
+
+    def __iter__(self) -> Iterator[Result]:
+        found = list(results_in(self.run_uid, self.callback, self.result_keys))
+        self.rows = len(found)
+        return iter(found)
+
+    def poured(self) -> list[tuple[tuple[Json, Json, Json], tuple[Json, ...]]]:
+        """Of each its sections and its own values, see `app.export.records`."""
+        found = list(rows_in(self.run_uid, self.callback, self.result_keys))
+        self.rows = len(found)
+        return found
 
 
 def left_unparsed(

@@ -11,6 +11,7 @@ from collections import OrderedDict, defaultdict
 from typing import Final
 
 import httpcore2
+import httpx2
 
 from app.notify.url import Origin
 
@@ -62,10 +63,12 @@ _InOrder = OrderedDict[Connection, None]
 class Connections:
     """Opens connections, and keeps those that are free. Close it after use."""
 
-    def __init__(self, network: httpcore2.AsyncNetworkBackend, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, network: httpcore2.AsyncNetworkBackend, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Without `tls`, the certificates of the system are trusted."""
         self._network = network
         self._tls = tls
-        self._tls.set_alpn_protocols(["http/1.1"])
         # The one that is idle for longest is first, here and for each origin.
         self._kept: _InOrder = OrderedDict()
         self._kept_of: defaultdict[Origin, _InOrder] = defaultdict(OrderedDict)
@@ -77,7 +80,7 @@ class Connections:
         until_s = now_s() + timeout_s
         stream = await self._network.connect_tcp(origin.host, origin.port, timeout_s)
         if origin.is_tls:
-            stream = await self._encrypted(stream, origin, max(0.0, until_s - now_s()))
+            stream = await self._encrypted(stream, origin, until_s)
         return Connection(origin, stream)
 
     async def take(self, origin: Origin) -> Connection | None:
@@ -118,12 +121,17 @@ class Connections:
             del self._kept_of[connection.origin]
 
     async def _encrypted(
-        self, stream: httpcore2.AsyncNetworkStream, origin: Origin, timeout_s: float
+        self, stream: httpcore2.AsyncNetworkStream, origin: Origin, until_s: float
     ) -> httpcore2.AsyncNetworkStream:
         try:
+            if self._tls is None:
+                # Not at start, which would wait for it, nor here, where everybody would.
+                self._tls = await asyncio.to_thread(httpx2.create_ssl_context, trust_env=False)
+            self._tls.set_alpn_protocols(["http/1.1"])
+            left_s = max(0.0, until_s - asyncio.get_running_loop().time())
             # The certificate is of the name, wherever the guard has connected to. The dot at the
             # end of an absolute name is not in certificates.
-            return await stream.start_tls(self._tls, origin.host.rstrip("."), timeout_s)
+            return await stream.start_tls(self._tls, origin.host.rstrip("."), left_s)
         except BaseException:
             # httpcore2 does so for errors, but not if it is cancelled.
             await stream.aclose()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -32,6 +32,9 @@ PROGRESS_S = 0.5
 """Progress of a run is told at most once in so many seconds."""
 
 PROGRESS_RUNS_MAX = 200
+PROGRESS_TOLD_MAX = 2_000
+"""Pieces of progress told a second, to all followers together: with many it comes less often."""
+
 _LOOK_BACK_MS = 10_000
 
 log = structlog.get_logger("events")
@@ -68,14 +71,27 @@ class Followed(NamedTuple):
 
 
 class _Follower:
-    def __init__(self, types: Collection[str] | None) -> None:
+    def __init__(self, types: Collection[str] | None, run_uid: str | None) -> None:
         self.types = types
+        self.run_uid = run_uid
         self.news = asyncio.Event()
         self.progress: dict[str, Progress] = {}
 
     @property
     def wants_progress(self) -> bool:
         return self.types is None or PROGRESS in self.types
+
+    def wants(self, one: NumberedEvent) -> bool:
+        is_of_type = self.types is None or one.event.type in self.types
+        return is_of_type and self.run_uid in (None, one.event.subject)
+
+    def tell(self, progress: Progress) -> bool:
+        """Whether it wants to know; it gets only the latest of each run."""
+        is_told = self.wants_progress and self.run_uid in (None, progress.run_uid)
+        if is_told:
+            self.progress[progress.run_uid] = progress
+            self.news.set()
+        return is_told
 
 
 class LiveEvents:
@@ -89,8 +105,14 @@ class LiveEvents:
         self._has_begun = asyncio.Event()
         self._followers: set[_Follower] = set()
         self._news = asyncio.Event()
-        self._told: dict[str, bytes] = {}
+        self._told: dict[str, bytes] | None = None
+        """What was told of runs that move; None until somebody follows."""
         self._is_closed = False
+
+    @property
+    def followers(self) -> int:
+        """How many follow."""
+        return len(self._followers)
 
     def close(self) -> None:
         """End all streams, so that the server need not wait for them."""
@@ -149,14 +171,14 @@ class LiveEvents:
     # --------------------------------------------------------------- following
 
     async def follow(
-        self, after_no: int | None, types: Collection[str] | None
-    ) -> AsyncIterator[Followed]:
-        """Events of these types (None: all) after a number, and from then on.
+        self, after_no: int | None, types: Collection[str] | None, run_uid: str | None = None
+    ) -> AsyncGenerator[Followed, None]:
+        """Events of these types (None: all) and this run after a number, and from then on.
 
         From now on if `after_no` is None. Ends with the service. Raises
         StoreUnavailableError.
         """
-        follower = _Follower(types)
+        follower = _Follower(types, run_uid)
         self._followers.add(follower)
         observe.SSE_CLIENTS.set(len(self._followers))
         try:
@@ -167,7 +189,7 @@ class LiveEvents:
                 found = await self._after(place)
                 if found:
                     place = found[-1].event_no
-                wanted = [one for one in found if types is None or one.event.type in types]
+                wanted = [one for one in found if follower.wants(one)]
                 progress, follower.progress = list(follower.progress.values()), {}
                 if wanted or progress:
                     yield Followed(wanted, progress)
@@ -190,39 +212,39 @@ class LiveEvents:
     # ---------------------------------------------------------------- progress
 
     async def _run_progress(self) -> None:
-        since_ms = 0
+        since_ms, pause_s = 0, PROGRESS_S
         while True:
-            await asyncio.sleep(PROGRESS_S)
+            await asyncio.sleep(pause_s)
+            pause_s = PROGRESS_S
             if not any(follower.wants_progress for follower in self._followers):
-                self._told.clear()
+                self._told = None
                 since_ms = 0
                 continue
             try:
-                since_ms = await self._tell_progress(since_ms)
+                since_ms, told = await self._tell_progress(since_ms)
+                pause_s = max(PROGRESS_S, told / PROGRESS_TOLD_MAX)
             except StoreUnavailableError as error:
                 log.warning("progress waits for the database", reason=str(error))
 
-    async def _tell_progress(self, since_ms: int) -> int:
-        """Tell of runs that changed lately; when the latest of them was heard of."""
+    async def _tell_progress(self, since_ms: int) -> tuple[int, int]:
+        """Tell of runs that changed lately.
+
+        When the latest of them was heard of, and how many pieces were told to followers.
+        """
         runs = await self._reader.runs(
             RunFilter(), sort="-updated", after=None, limit=PROGRESS_RUNS_MAX
         )
         moving = [run for run in runs if run.last_received_ms >= since_ms - _LOOK_BACK_MS]
-        is_first = not self._told and not since_ms
+        before, self._told = self._told, {}
+        told = 0
         for run in moving:
             data = dumps(progress_record(run))
-            if self._told.get(run.run_uid) == data:
-                continue
             self._told[run.run_uid] = data
-            if is_first:  # only what changes from now on
-                continue
-            for follower in self._followers:
-                if follower.wants_progress:
-                    follower.progress[run.run_uid] = Progress(run.run_uid, data)
-                    follower.news.set()
-        kept = {run.run_uid for run in moving}
-        self._told = {uid: data for uid, data in self._told.items() if uid in kept}
-        return max((run.last_received_ms for run in runs), default=0)
+            if before is None or before.get(run.run_uid) == data:
+                continue  # the first time, only what changes from now on is of interest
+            progress = Progress(run.run_uid, data)
+            told += sum(follower.tell(progress) for follower in self._followers)
+        return max((run.last_received_ms for run in runs), default=0), told
 
 
 def progress_record(run: RunView) -> Record:

@@ -14,7 +14,6 @@ from time import perf_counter, time
 from typing import Final
 
 import httpcore2
-import httpx2
 import structlog
 
 from app import __version__
@@ -71,7 +70,7 @@ class WebhookClient:
             allowed_networks=allowed_networks,
             resolver=resolver or self._system,
         )
-        self._connections = Connections(guard, tls or httpx2.create_ssl_context(trust_env=False))
+        self._connections = Connections(guard, tls)
         self._turns = asyncio.Semaphore(IN_FLIGHT_MAX)
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.canonical import digest, dumps
 from app.crash_points import reach
 from app.model import Logged
+from app.store.api_keys import ApiKeyRow
 from app.store.erasures import ErasureRow
 from app.store.kept_outbox import KeptOutbox
 from app.store.protocol import StoreError
@@ -86,6 +87,7 @@ class Unlogged(NamedTuple):
     erasures: Sequence[ErasureRow]
     erasure_key: str | None
     """Sealed, as everywhere."""
+    api_keys: Sequence[ApiKeyRow]
 
 
 class Repeats(NamedTuple):

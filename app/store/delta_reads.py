@@ -29,6 +29,11 @@ class DeltaReads(InputReads):
     async def changed(self, *, first: int, after: int | None, until: int) -> dict[str, Window]:
         """The runs of which something was projected between two marks, by uid."""
 
+    async def times_begun_anew(self, run_uid: str) -> int:
+        """How often a run's numbers began anew, since all of it was deleted or had expired."""
+        del run_uid
+        return 0
+
     async def arrived(
         self,
         run: RunSnapshot,

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.model import Arrival, Logged, Outcome, Quarantined, RunId
+from app.store.api_keys import ApiKeys
 from app.store.export_jobs import ExportJobs
 from app.store.outbox import Outbox
 from app.store.reader import Reader
@@ -66,6 +67,10 @@ class Store(Protocol):
     @property
     def exports(self) -> ExportJobs:
         """Files that were asked for."""
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """By which requests are let in."""
 
     @property
     def erasures(self) -> "Erasures":

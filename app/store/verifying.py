@@ -1,7 +1,7 @@
 """Comparing a copy with its source: every body, run by run, and what was derived of it."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +10,7 @@ import zstandard
 
 from app.canonical import dumps
 from app.model import Logged, RunId
+from app.store.api_keys import ApiKeyRow
 from app.store.copying import DamagedError, Indexed, KeptBody
 from app.store.erasures import ErasureRow
 from app.store.kept_outbox import TABLES
@@ -39,6 +40,7 @@ class Verdict:
     deliveries: int = 0
     pending_deliveries: int = 0
     sinks: int = 0
+    api_keys: int = 0
     differences: list[str] = field(default_factory=list)
     """A sentence each, the first `DIFFERENCES_MAX`."""
     differences_left_out: int = 0
@@ -111,8 +113,26 @@ def verify_log(
         _of_rows(target.missed_iterations()),
     )
     verdict.differs("erasures", _asked(source.erasures()), _asked(target.erasures()))
+    _compare_keys(verdict, source.api_keys(), target.api_keys())
     _compare_outboxes(verdict, source, target)
     return verdict
+
+
+def _compare_keys(
+    verdict: Verdict, source: Sequence[ApiKeyRow], target: Sequence[ApiKeyRow]
+) -> None:
+    """Those of the source; the target may have others, and may have revoked them since."""
+    copied = {row.key_id: row for row in target}
+    verdict.api_keys = len(source)
+    for row in source:
+        found = copied.get(row.key_id)
+        verdict.differs(f"API key {row.key_id}", _of_key(row), found and _of_key(found))
+        if row.revoked_ms is not None and found is not None:
+            verdict.differs(f"API key {row.key_id}: revoked", True, found.revoked_ms is not None)
+
+
+def _of_key(row: ApiKeyRow) -> tuple[object, ...]:
+    return (row.name, row.scopes, row.digest.hex(), row.hint, row.created_ms, row.expires_ms)
 
 
 def _asked(rows: Iterable[ErasureRow]) -> tuple[int, str]:

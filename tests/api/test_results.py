@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.api.downloads import SHAPES
-from tests.callbacks import new_run, sent
+from app.fields import parts
+from tests.callbacks import callback, encoded, new_run, sent
 from tests.collector_process import CollectorProcess
 
 INPUTS = 30
@@ -235,3 +236,53 @@ def test_unknown_keys_are_shown_to_the_operator(shared_collector: CollectorProce
     (row,) = shared_collector.pages(f"runs/{uid}/callbacks")
     assert row["results"] == 0
     assert row["note"] == "unknown keys: people"
+
+
+def test_failed_inputs_come_as_they_can_be_given_again(shared_collector: CollectorProcess) -> None:
+    uid = new_run()
+    error = {"error_label": "LK_ERROR"}
+    given = [
+        {
+            "url": f'https://l/{number}?a="b,c"',
+            "nested": {"deep": [number, None], "a.b": "dotted"},
+            "custom_data": {"row": f"r-{number}", "in": {"list": "é"}},
+        }
+        for number in range(3)
+    ]
+    for number, whole in enumerate(given):
+        body = callback(f"f-{number}", run=uid, row=None, status="FAILED", results=(), error=error)
+        fields = {name: value for name, value in whole.items() if name != "custom_data"}
+        body |= {"input": fields, "custom_data": whole["custom_data"]}
+        assert shared_collector.send(encoded(body)).status_code == 200
+    assert shared_collector.send(sent("ok", run=uid, status="SUCCEEDED")).status_code == 200
+    shared_collector.wait_until_projected()
+    path = f"/api/v1/runs/{uid}/inputs?status=FAILED&status=BLOCKED&shape=inputs"
+
+    def key(one: dict[str, Any]) -> str:
+        return str(one["custom_data"]["row"])
+
+    lines = shared_collector.http.get(f"{path}&format=ndjson").text.splitlines()
+    assert sorted(map(json.loads, lines), key=key) == given
+    page = shared_collector.http.get(path).json()
+    assert sorted(page["data"], key=key) == given
+    table = shared_collector.http.get(f"{path}&format=csv").content.decode()
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert not [name for name in rows[0] if name.startswith(("_", "error", "input."))]
+    assert sorted(map(_from_columns, rows), key=key) == given
+    for form in ("xlsx", "parquet", "json"):
+        assert shared_collector.http.get(f"{path}&format={form}").is_success
+    assert shared_collector.http.get(f"/api/v1/runs/{uid}/results?shape=inputs").status_code == 400
+
+
+def _from_columns(row: dict[str, str]) -> dict[str, Any]:
+    """What a row of CSV says an input is."""
+    found: dict[str, Any] = {}
+    for column, text in row.items():
+        if not text:
+            continue
+        *path, last = parts(column)
+        place = found
+        for name in path:
+            place = place.setdefault(name, {})
+        place[last] = json.loads(text) if text.startswith("[") else text
+    return found

@@ -78,6 +78,7 @@ class Api:
             wake_erasing=lambda: None,
             sink_dir=None,
             wake_sinks=lambda: None,
+            keyring=(keyring := Keyring("key", self.store.api_keys)),
             settings=self.settings,
             ingest_token="token",
             demo=Demo(callback_url=lambda: "", token="token"),
@@ -90,7 +91,7 @@ class Api:
             transport = httpx2.ASGITransport(
                 create_api(
                     resources,
-                    keyring=(keyring := Keyring("key")),
+                    keyring=keyring,
                     links=LinkSigner("key"),
                     sessions=Sessions(keyring, "key", []),
                 )

@@ -35,5 +35,7 @@ def test_a_run_in_figures(shared_collector: CollectorProcess) -> None:
     columns = {one["name"]: one["fill_rate"] for one in summary["columns"]}
     assert (columns["n"], columns["_run_uid"]) == (1.0, 1.0)
     assert summary["sample"] == {"results": 9, "is_whole": True}
+    quick = shared_collector.http.get(f"/api/v1/runs/{run}/summary?columns=false").json()
+    assert quick == {name: summary[name] for name in summary if name not in ("columns", "sample")}
     assert shared_collector.http.get("/api/v1/runs/no-such/summary").status_code == 404
     assert shared_collector.http.get(f"/api/v1/runs/{run}/summary?x=1").status_code == 400

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.bench.dashboards import dashboards
 from tests.bench.exporting import downloads
 from tests.bench.flattening import flattening
 from tests.bench.load import require_programs
@@ -36,12 +37,13 @@ MEASURES = {
     "distinct": distinct,
     "reconcile": reconciling,
     "notify": notifying,
+    "dashboard": dashboards,
     "pg-ack": postgres_acknowledging,
     "pg-sustained": postgres_sustained,
     "pg-outage": outage,
     "pg-copy": copying,
 }
-WITHOUT_WRK = {"flatten", "distinct", "notify"}
+WITHOUT_WRK = {"flatten", "downloads", "distinct", "notify"}
 
 
 def main() -> int:

@@ -76,14 +76,21 @@ class Bodies:
         self.mean_bytes = self.path.stat().st_size // variants + 330
 
 
-def wrk(port: int, bodies: Bodies, *, seconds: float, connections: int = 64) -> Measured:
+def wrk(
+    port: int,
+    bodies: Bodies,
+    *,
+    seconds: float,
+    connections: int = 64,
+    run_callbacks: int = RUN_CALLBACKS,
+) -> Measured:
     """Send for `seconds` over `connections`; every call sends new ids. Raises RuntimeError."""
     script = bodies.path.with_name(f"{uuid.uuid4().hex}.lua")
     values = {
         "results": bodies.path,
         "token": TOKEN,
         "prefix": uuid.uuid4().hex[:8] + "-" + uuid.uuid4().hex[:4],
-        "run": RUN_CALLBACKS,
+        "run": run_callbacks,
     }
     script.write_text(_SCRIPT % values, "utf-8")
     command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}"]

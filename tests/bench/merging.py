@@ -6,7 +6,6 @@ As a program it makes one file and says what that took:
 """
 
 import asyncio
-import itertools
 import json
 import os
 import random
@@ -19,30 +18,25 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from app.canonical import allow_deep_nesting, dumps
+from app.canonical import allow_deep_nesting
 from app.export.distinct import KEEPS, Distinct
 from app.export.formats import FORMATS
 from app.export.result_set import ResultSet, Selection
 from app.export.stream import snapshot
 from app.memory import spare_the_garbage_collector
-from app.model import Arrival
-from app.receive.reading import read_ids
 from app.settings import Settings
 from app.simulator.results.draws import Draws
-from app.simulator.results.people import person
-from app.store.database import opened_for_work, store_of
+from app.store.database import store_of
 from app.store.views import ResultFilter
-from tests.bench.flattening import LEFT_OUT
+from tests.bench.flattening import small_person
 from tests.bench.measures import Bench, Figure
-from tests.store.arrivals import project
+from tests.bench.stored import store_results
 
 ROWS = 1_000_000
 REPEATED = 0.3
-RESULTS_A_CALLBACK = 25
 RUN = str(UUID(int=7))
 FORMATS_MEASURED = ("ndjson", "csv")
 _TEMPLATES = 2_000
-_CALLBACKS_AT_ONCE = 400
 _ADDS = 0.1
 """In so many of the repeats a field has a value that is null in those before."""
 
@@ -97,58 +91,20 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _filled(folder: Path, rows: int) -> int:
     """Store the results; how many are distinct."""
-    folder.mkdir(parents=True)
-    settings = Settings(data_dir=folder)
-    return asyncio.run(_stored(settings, rows))
-
-
-async def _stored(settings: Settings, rows: int) -> int:
-    store = store_of(settings, on_news=lambda: None)
-    await store.open()
-    people = _people(rows)
     keys: set[int] = set()
-    moments = itertools.count(1_700_000_000_000)
-    with opened_for_work(settings, "bench") as work:
-        for start in range(0, rows, RESULTS_A_CALLBACK * _CALLBACKS_AT_ONCE):
-            arrivals = []
-            end = min(rows, start + RESULTS_A_CALLBACK * _CALLBACKS_AT_ONCE)
-            for first in range(start, end, RESULTS_A_CALLBACK):
-                some = list(itertools.islice(people, RESULTS_A_CALLBACK))
-                keys.update(one["linkedin_profile_id"] for one in some)
-                body = _body(first // RESULTS_A_CALLBACK, some)
-                ids = read_ids(body)
-                arrivals.append(Arrival(ids.run_uid, ids.key, body, next(moments)))
-            await store.append(arrivals)
-            await asyncio.to_thread(project, work)
-    await store.close()
+
+    def seen() -> Iterator[dict[str, Any]]:
+        for one in _people(rows):
+            keys.add(one["linkedin_profile_id"])
+            yield one
+
+    store_results(folder, seen(), RUN)
     return len(keys)
-
-
-def _body(number: int, results: list[dict[str, Any]]) -> bytes:
-    row = f"row-{number}"
-    return dumps(
-        {
-            "callback_ref_uid": f"c-{number}",
-            "run": {
-                "run_uid": RUN,
-                "status": "RUNNING",
-                "batch_uid": "b",
-                "action_name": "linkedin-search-people",
-            },
-            "input": {"linkedin_profile_url": f"https://www.linkedin.com/in/{row}"},
-            "custom_data": {"row_id": row, "list": "leads"},
-            "results": results,
-        }
-    )
 
 
 def _people(rows: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(7)
-    templates = []
-    for number in range(_TEMPLATES):
-        data: dict[str, Any] = person(Draws(7, number, 0))
-        data = {name: value for name, value in data.items() if name not in LEFT_OUT}
-        templates.append(data | {"experiences": data["experiences"][:1], "note": None})
+    templates = [small_person(Draws(7, number, 0)) | {"note": None} for number in range(_TEMPLATES)]
     news = 0
     for _ in range(rows):
         if news and rng.random() < REPEATED:

@@ -22,6 +22,12 @@ from tests.collector_process import ADMIN_KEY, CollectorProcess
 EXECUTABLE = "COLLECTOR_TEST_CHROMIUM"
 TIMEOUT_MS = 20_000
 expect.set_options(timeout=TIMEOUT_MS)
+_SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 SERIOUS = ("serious", "critical")
 
 
@@ -60,6 +66,7 @@ class Visit:
         self.expected: tuple[str, ...] = ()
         """Parts of console messages that are no problem, such as of an answer that was refused."""
         self._host = urlsplit(base_url).netloc
+        self.context.add_init_script(_SHIFTS)
         self.context.on("page", self._watch)
         self.page: Page = self.context.new_page()
 
@@ -85,6 +92,10 @@ class Visit:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.get_by_role("navigation", name="Main").wait_for()
         return self
+
+    def shifted(self) -> float:
+        """How much of the page has jumped since it was opened (as Cumulative Layout Shift)."""
+        return float(self.page.evaluate("window.shifted"))
 
     def check_accessibility(self) -> None:
         """Fails on what axe finds serious, in both themes."""

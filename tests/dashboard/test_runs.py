@@ -25,6 +25,17 @@ def test_a_run_is_seen_to_begin_and_to_be_proven_without_a_reload(
     assert page.evaluate("window.was_not_reloaded") is True
 
 
+def test_nothing_jumps_while_a_run_goes_on(
+    visit: Visit, collector: CollectorProcess, edges: EdgesProcess
+) -> None:
+    uid = edges.launch(60, collector, delay_s=[0.2, 1.5])
+    row = visit.page.locator(f'tr[data-run="{uid}"]')
+    expect(row).to_be_visible()
+    visit.page.reload()
+    expect(row.locator("[data-chip=completeness]")).to_have_text("complete")
+    assert visit.shifted() < 0.01
+
+
 def test_filters_are_kept_in_the_address(
     page: Page, collector: CollectorProcess, edges: EdgesProcess
 ) -> None:

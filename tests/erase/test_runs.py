@@ -1,5 +1,6 @@
 """A run is erased from everything, and late callbacks of it do not bring it back."""
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -67,6 +68,30 @@ def test_a_run_that_is_let_in_again_begins_anew(collector: CollectorProcess) -> 
     collector.wait_until_projected()
     assert collector.get(f"runs/{run}")["counts"]["callbacks"] == 1
     assert len(collector.pages(f"runs/{run}/results")) == 1
+
+
+def test_a_cursor_of_before_a_run_began_anew_leaves_nothing_out(
+    collector: CollectorProcess,
+) -> None:
+    run = new_run()
+    path = f"/api/v1/runs/{run}/results?format=ndjson&after="
+    collector.send(sent("c1", run=run, results=({"n": 1},)))
+    collector.wait_until_projected()
+    cursor = collector.http.get(f"{path}start").headers["X-Next-Cursor"]
+    erasure_id = delete(collector, run)
+    wait_until_erased(collector, erasure_id)
+    collector.http.post(f"/api/v1/erasures/{erasure_id}/lift")
+    for number in range(2, 5):  # more than there were, so that the numbers go beyond the cursor
+        collector.send(sent(f"c{number}", run=run, results=({"n": number},)))
+    collector.wait_until_projected()
+    answer = collector.http.get(path + cursor)
+    if "COLLECTOR_DATABASE_URL" in collector.env:
+        assert answer.status_code == 410
+        assert "after=start" in answer.json()["detail"]
+        answer = collector.http.get(f"{path}start")
+    assert [json.loads(line)["data"]["n"] for line in answer.text.splitlines()] == [2, 3, 4]
+    following = collector.http.get(path + answer.headers["X-Next-Cursor"])
+    assert (following.status_code, following.text) == (200, "")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,30 @@ def test_plans_write_what_walking_does(results: list[Result]) -> None:
     assert result_lines(CsvWriter(columns))(results) == csv_by_walking(columns, results)
 
 
+COLUMNS_OF_A_KIND = st.sampled_from(
+    [TEXT, TEXT | st.none(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
+     st.booleans() | st.none(), st.lists(SCALAR, max_size=2), SCALAR, VALUE]
+)  # fmt: skip
+
+
+@given(st.data(), st.sampled_from([*SEPARATORS.values()]), st.booleans())
+@settings(max_examples=400)
+def test_rows_that_are_alike_are_written_as_each_by_itself(
+    data: st.DataObject, separator: str, is_guarded: bool
+) -> None:
+    kinds = data.draw(st.dictionaries(KEY, COLUMNS_OF_A_KIND, max_size=4))
+    same = st.fixed_dictionaries(kinds)
+    shared = data.draw(st.lists(SECTION, min_size=1, max_size=2))
+    others = st.sampled_from(shared) | SECTION
+    rows = data.draw(st.lists(st.builds(result, same | same | SECTION, others, others)))
+    rows += data.draw(st.lists(st.builds(result, same, others), min_size=4))
+    writer = CsvWriter(columns_of(rows), CsvOptions(separator=separator, is_guarded=is_guarded))
+    one_by_one = b"".join(result_lines(writer)([row]) for row in rows)
+    assert result_lines(writer)(rows) == one_by_one
+    if separator == "," and not is_guarded:
+        assert one_by_one == csv_by_walking(columns_of(rows), rows)
+
+
 @given(RESULTS, st.integers(0, 10))
 def test_columns_that_are_missing_are_left_out(results: list[Result], kept: int) -> None:
     columns = list(columns_of(results))[-kept - len(RESULT_OWN_COLUMNS) :]

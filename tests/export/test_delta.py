@@ -107,7 +107,7 @@ class Loading:
         self.of_all += await self._read(found.snapshots)
         run = await self._store.reader.run(RUN)
         if run is not None:
-            found = new_of_run(self._store, run, self._after_one, [])
+            found = await new_of_run(self._store, run, self._after_one, [])
             self._after_one = self._next(found)
             self.of_one += await self._read(found.snapshots)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -36,11 +36,11 @@ def test_the_first_rows_come_before_the_next_are_read(
     """And the event loop compresses none of them."""
     read = 0
 
-    async def portions(*_: Any, **__: Any) -> AsyncIterator[Sequence[Result]]:
+    async def portions(*_: Any, **__: Any) -> AsyncIterator[list[list[Result]]]:
         nonlocal read
         for number in range(3):
             read += 1
-            yield [result({"a": number})]
+            yield [[result({"a": number})]]
 
     class Unchanging:
         """Knows no run, so that none has changed."""
@@ -48,7 +48,7 @@ def test_the_first_rows_come_before_the_next_are_read(
         async def run(self, run_uid: str) -> None:
             pass
 
-    monkeypatch.setattr(stream, "results", portions)
+    monkeypatch.setattr(stream, "_unread", portions)
     packer = ThreadsOfPacker(name)
     reader: Any = Unchanging()
 

@@ -17,7 +17,6 @@ class Receiver:
     """Counts what reaches it. `conducts` are followed in order, the last one again and again."""
 
     conducts: list[Conduct]
-    is_reading: bool = True
     port: int = 0
     connections: int = 0
     heads: list[str] = field(default_factory=list)
@@ -37,8 +36,6 @@ class Receiver:
         assert task is not None
         self.tasks.add(task)
         try:
-            if not self.is_reading:
-                await hangs(writer)
             goes_on: bool | None = True
             while goes_on:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -60,10 +57,9 @@ async def receiving(
     host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
-    is_reading: bool = True,
 ) -> AsyncIterator[Receiver]:
     """A receiver of its own; without a conduct it answers 200."""
-    receiver = Receiver(list(conducts) or [says(OK)], is_reading=is_reading)
+    receiver = Receiver(list(conducts) or [says(OK)])
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: receiver.names.append(name)
     server = await asyncio.start_server(receiver.serve, host, port, ssl=tls)

@@ -76,3 +76,85 @@ async def test_large_events_are_not_kept_in_memory_and_yet_told(
     live.close()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+class Moving(Outbox):
+    """A reader with runs that change each time they are looked at."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__(0)
+        self.answers.set()
+        self.looked: list[float] = []
+        self._runs = runs
+
+    async def runs(
+        self, chosen: RunFilter, *, sort: str, after: tuple[int, str] | None, limit: int
+    ) -> list[RunView]:
+        await asyncio.sleep(0)
+        self.looked.append(asyncio.get_running_loop().time())
+        return [run_view(f"run-{no}", callbacks=len(self.looked)) for no in range(self._runs)]
+
+
+@pytest.mark.anyio
+async def test_progress_of_one_run_goes_to_whoever_follows_it() -> None:
+    live = LiveEvents(Moving(3))
+    running = asyncio.create_task(live.run())
+    following = live.follow(None, ["run.progress"], "run-1")
+    told = await asyncio.wait_for(anext(following), 30)
+    assert [one.run_uid for one in told.progress] == ["run-1"]
+    live.close()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.anyio
+async def test_with_many_followers_progress_comes_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.notify.live.PROGRESS_S", 0.01)
+    monkeypatch.setattr("app.notify.live.PROGRESS_TOLD_MAX", 50)
+    reader = Moving(5)
+    live = LiveEvents(reader)
+    running = asyncio.create_task(live.run())
+    followers = [asyncio.ensure_future(_read(live)) for _ in range(4)]
+    while len(reader.looked) < 5:
+        await asyncio.sleep(0.01)
+    live.close()
+    assert all(count > 0 for count in await asyncio.gather(*followers))
+    # 4 followers x 5 runs are 20 pieces, for which 50 a second leave 0.4 s.
+    assert reader.looked[-1] - reader.looked[-2] >= 0.39
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def _read(live: LiveEvents) -> int:
+    return sum([len(told.progress) async for told in live.follow(None, None)])
+
+
+def run_view(uid: str, callbacks: int) -> RunView:
+    """A run as it stands after so many callbacks."""
+    counts = {"callbacks": callbacks, "duplicates": 0, "conflicts": 0, "results": callbacks}
+    return RunView(
+        run_uid=uid,
+        status="RUNNING",
+        completeness="open",
+        action_name=None,
+        execution_mode=None,
+        scheduled_run_uid=None,
+        **counts,
+        inputs=callbacks,
+        inputs_succeeded=0,
+        inputs_failed=0,
+        first_received_ms=1,
+        last_received_ms=1_000,
+        finished_ms=None,
+        terminal_ms=0,
+        expected_results=None,
+        missing=None,
+        lost_results=0,
+        lost_inputs=0,
+        verified_ms=None,
+        is_respelled=False,
+        told=None,
+        next_seq=1,
+    )

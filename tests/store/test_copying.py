@@ -19,6 +19,7 @@ from app.model import Arrival, Outcome, Quarantined
 from app.project.projector import Projector
 from app.settings import Settings
 from app.store import copying, verifying
+from app.store.api_keys import COLUMNS, ApiKeyRow
 from app.store.copying import CopyRefusedError, copy_log
 from app.store.database import opened_for_copy, opened_for_work, store_of
 from app.store.kept_outbox import TABLES
@@ -106,6 +107,26 @@ def note_schedules(source: Settings, told_ms: int) -> None:
         )
     )
     writer.close()
+
+
+def keep_key(source: Settings, number: int, **members: int) -> ApiKeyRow:
+    """Keep an API key, in the place of one with the same number."""
+    digest = bytes([number]) * 32
+    row = ApiKeyRow(f"key_{number}", "né", "read,write", digest, "abcd", 1)
+    row = row._replace(**members)  # type: ignore[arg-type]
+    marks = ", ".join("?" * len(row))
+    writer = SqliteLogWriter(source.log_path)
+    writer.transact(
+        lambda connection: connection.execute(f"REPLACE INTO api_keys VALUES ({marks})", row)
+    )
+    writer.close()
+    return row
+
+
+def keys_of(target: Settings) -> list[ApiKeyRow]:
+    assert target.postgres_url is not None
+    rows = run(target.postgres_url, f"SELECT {COLUMNS} FROM api_keys ORDER BY key_id")
+    return [ApiKeyRow(*row) for row in rows]
 
 
 def copied(source: Settings, target: Settings) -> Verdict:
@@ -513,6 +534,28 @@ def test_an_outbox_that_another_version_wrote_is_refused(
         copied(source, target)
 
 
+def test_api_keys_are_copied_and_stay_revoked(source: Settings, target: Settings) -> None:
+    append(source, some_arrivals(6, 5))
+    rows = [keep_key(source, 1), keep_key(source, 2, last_used_ms=7, expires_ms=9)]
+    assert copied(source, target).api_keys == 2
+    assert keys_of(target) == rows
+    url = target.postgres_url
+    assert url is not None
+    own = "'key_0', 'made here', 'read', '\\x00', 'abcd', 1"
+    run(
+        url,
+        "UPDATE api_keys SET revoked_ms = 4 WHERE key_id = 'key_1'",
+        f"INSERT INTO api_keys VALUES ({own})",
+    )
+    rows[1] = keep_key(source, 2, last_used_ms=8, expires_ms=9, revoked_ms=6)
+    rows.append(keep_key(source, 3))
+    verdict = copied(source, target)
+    assert (verdict.differences, verdict.api_keys) == ([], 3)
+    made_here, *others = keys_of(target)
+    assert made_here.name == "made here"
+    assert others == [rows[0]._replace(revoked_ms=4), *rows[1:]]
+
+
 # ----------------------------------------------------------------- tampering
 
 TAMPERINGS = {
@@ -539,6 +582,8 @@ TAMPERINGS = {
     "DELETE FROM sink_runs WHERE run_uid = 'run-1'": "sink_runs: number",
     "UPDATE relay SET next_event_no = 1": "number of the next event",
     "DELETE FROM raised_events": "events that are to be told",
+    "UPDATE api_keys SET revoked_ms = NULL": "API key key_1: revoked",
+    "UPDATE api_keys SET scopes = 'admin' WHERE key_id = 'key_2'": "API key key_2: ",
 }
 
 
@@ -551,6 +596,8 @@ def test_whatever_was_tampered_with_is_found(
     told(source)
     deliver(source, "one", 2)
     note_schedules(source, 1_000)
+    keep_key(source, 1, revoked_ms=5)
+    keep_key(source, 2)
     assert copied(source, target).differences == []
     url = target.postgres_url
     assert url is not None

@@ -3,7 +3,6 @@
 "use strict";
 (() => {
   const format = new Intl.NumberFormat("en-US");
-  const REFRESH_MS = 3000;
   const AGO_MS = 15000;
   const POLL_MS = 2000;
 
@@ -84,14 +83,21 @@
     return Math.max(0, (run.counts.results - before.results) / ((now - before.at) / 1000));
   }
 
+  function valueAt(run, path) {
+    return path.split(".").reduce((value, name) => (value ? value[name] : undefined), run);
+  }
+
   function showRun(place, run, rate) {
     for (const element of place.querySelectorAll("[data-value]")) {
-      const value = run.counts[element.dataset.value.replace("counts.", "")];
+      const value = valueAt(run, element.dataset.value);
       if (typeof value === "number") put(element, format.format(value));
     }
     setChip(place.querySelector("[data-chip=status]"), run.status);
     setChip(place.querySelector("[data-chip=completeness]"), run.completeness);
     place.querySelectorAll("[data-bar]").forEach((bar) => setBar(bar, run.counts));
+    // What Edges last said it has is of no interest once there is more.
+    const expected = place.querySelector("[data-expected]");
+    if (expected) expected.hidden = (run.counts.expected_results ?? 0) < run.counts.results;
     place.querySelectorAll(".failed").forEach((part) => (part.hidden = !run.counts.inputs_failed));
     const last = place.querySelector("[data-last] time");
     if (last) {
@@ -102,18 +108,20 @@
     if (cell && rate !== null) put(cell, format.format(rate < 10 ? +rate.toFixed(1) : Math.round(rate)));
   }
 
-  // Elements with hx-trigger="live" are asked for anew, at most once in REFRESH_MS each.
+  // Elements with hx-trigger="live" are asked for anew, each at most once in a while: the
+  // collector says in which, and the longer the more pages are open.
   const due = new Map();
 
-  function refresh(element, wait = REFRESH_MS) {
+  function refresh(element, waitMin = 0) {
     if (due.has(element)) return;
+    const wait = Math.max(waitMin, Number(document.body.dataset.refreshMs));
     const since = performance.now() - (Number(element.dataset.refreshed) || -wait);
     const later = setTimeout(() => {
       due.delete(element);
       if (!element.isConnected || document.hidden) return;
       element.dataset.refreshed = performance.now();
       htmx.trigger(element, "live");
-    }, Math.max(0, wait - since) + Math.random() * 300);
+    }, Math.max(0, wait - since) + Math.random() * wait * 0.1);
     due.set(element, later);
   }
 
@@ -122,16 +130,28 @@
     const rate = rateOf(run);
     places.forEach((place) => showRun(place, run, rate));
     if (!places.length) onStarted();
-    refreshRun(run.run_uid);
+    refreshRun(run.run_uid, run);
+  }
+
+  // What is said of a run changes with these; figures are kept current in place.
+  function stateOf(run) {
+    const results = run.completeness === "open" ? "" : run.counts.results;
+    return `${run.status} ${run.completeness} ${results}`;
   }
 
   function onStarted() {
     document.querySelectorAll("[data-live-list]").forEach((list) => refresh(list));
   }
 
-  function refreshRun(uid) {
+  function refreshRun(uid, run = null) {
     const parts = document.querySelectorAll(`[data-live-run="${CSS.escape(uid)}"]`);
-    parts.forEach((part) => refresh(part, Number(part.dataset.every) || REFRESH_MS));
+    for (const part of parts) {
+      if (run && part.dataset.liveState !== undefined) {
+        if (part.dataset.liveState === stateOf(run)) continue;
+        part.dataset.liveState = stateOf(run);
+      }
+      refresh(part, Number(part.dataset.every) || 0);
+    }
   }
 
   let stream = null;
@@ -183,11 +203,29 @@
     if (button.matches("[data-closes]")) button.closest("dialog").close();
     const copied = button.dataset.copies;
     if (copied) {
-      navigator.clipboard.writeText(document.getElementById(copied).textContent.trim()).then(
-        () => (button.textContent = "Copied"),
-        () => getSelection().selectAllChildren(document.getElementById(copied)),
-      );
+      const text = document.getElementById(copied);
+      const select = () => getSelection().selectAllChildren(text);
+      if (!navigator.clipboard) return select(); // only there by TLS, or on this machine
+      navigator.clipboard
+        .writeText(text.textContent.trim())
+        .then(() => (button.textContent = "Copied"), select);
     }
+  });
+
+  document.querySelectorAll("dialog[data-opened]").forEach((dialog) => dialog.showModal());
+
+  // What was opened, or closed, stays so in a part that is asked for anew.
+  let unfolded = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const parts = event.detail.target.querySelectorAll("details[id]");
+    unfolded = new Map([...parts].map((part) => [part.id, part.open]));
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const [id, isOpen] of unfolded) {
+      const part = document.getElementById(id);
+      if (part) part.open = isOpen;
+    }
+    unfolded.clear();
   });
 
   // Filters that are not set stay out of the address.
@@ -198,6 +236,10 @@
     }
   });
 
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const after = event.detail.xhr.getResponseHeader("X-Refresh-After");
+    if (after) document.body.dataset.refreshMs = after;
+  });
   document.addEventListener("htmx:responseError", (event) => {
     if (!event.detail.xhr.responseText) say(`The collector answered ${event.detail.xhr.status}.`);
   });

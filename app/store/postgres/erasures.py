@@ -35,6 +35,7 @@ from app.store.protocol import StoreUnavailableError
 T = TypeVar("T")
 
 SEGMENTS_AT_ONCE = 128
+ROWS_AT_ONCE = 5_000
 KEPT_AT_ONCE = 8
 """Bodies in quarantine, which may be long."""
 
@@ -43,21 +44,11 @@ TRIES_MAX = 10
 
 _MARKS = ", ".join(f"${place}" for place in range(1, len(ErasureRow._fields) + 1))
 _HOLDING = "1163084627::bigint << 32 | 'erasures'::regclass::oid::bigint"
-_LOG_TABLES = (
-    "segments",
-    "callback_keys",
-    "conflicts",
-    "reconciliations",
-    "marked_runs",
-    "announcements",
-    "raised_events",
-    "attempts",
-    "deliveries",
-    "events",
-    "reworked",
-    "projections",
-    "log_runs",
-)
+_BY_NUMBER = {"callback_keys": "seq", "conflicts": "seq", "segments": "first_seq"}
+"""Where a run's log is, and its numbers; keys first: by them bodies are looked up."""
+_MANY = (*DERIVED_TABLES, "raised_events", "attempts", "deliveries", "events")
+_FEW = ("reconciliations", "marked_runs", "announcements", "reworked")
+"""Of these a run has a row, or one for each time that it was looked at."""
 # The row is locked by a worker that is deriving the run anew from what was; then it is gone, and
 # this one is another.
 _REWORK = """
@@ -330,28 +321,98 @@ class PostgresErasures(Erasures):
     # ------------------------------------------------------------------- runs
 
     async def _step_run(self, row: ErasureRow) -> ErasureRow:
-        """Everything of a run, in one transaction, which touches no other."""
-        counts, run_uid = row.counted, row.run_uid
+        """The next rows of a run, which is out of sight from the first portion on.
+
+        So that a portion is short, however long the run is, and what was begun goes on from
+        where it is. No worker is at the run meanwhile; what comes of it in spite of that, as
+        only of one that expires, stays, and is projected when all before it is gone.
+        """
+        counts = row.counted
         async with self._transaction() as connection:
-            # Whoever appends to the run, or projects it, has these rows.
-            for table in ("log_runs", "projections"):
+            # In the order in which those lock them who derive a run anew, or project it; whoever
+            # appends to it has the last one alone.
+            for table in ("reworked", "projections", "log_runs"):
                 await connection.execute(
-                    f"SELECT FROM {table} WHERE run_uid = $1 FOR UPDATE", run_uid
+                    f"SELECT FROM {table} WHERE run_uid = $1 FOR UPDATE", row.run_uid
                 )
-            if row.kind == EXPIRY and not await _is_silent(connection, row):
-                return row.moved(Progress(SKIPPED))
-            entries = await connection.fetchval(
-                "SELECT coalesce(sum(callbacks - cardinality(repeats)), 0)::bigint"
-                " FROM segments WHERE run_uid = $1",
-                run_uid,
-            )
-            for table in (*DERIVED_TABLES, *_LOG_TABLES):
-                await connection.execute(f"DELETE FROM {table} WHERE run_uid = $1", run_uid)
-            counts.callbacks += entries
-            counts.runs += bool(entries)
-            await _save(connection, row.moved(row.at, counts))
+            if not row.at.after:
+                if row.kind == EXPIRY and not await _is_silent(connection, row):
+                    return row.moved(Progress(SKIPPED))
+                before_seq = await _hide(connection, row.run_uid)
+            else:
+                before_seq = int(row.at.after[0])
+            dropped, callbacks = await _drop_some(connection, row.run_uid, before_seq)
+            counts.callbacks += callbacks
+            counts.runs = int(bool(counts.callbacks))
+            if not dropped:
+                await _forget(connection, row.run_uid)
+            moved = row.moved(Progress("run" if dropped else "", [before_seq]), counts)
+            await _save(connection, moved if dropped else row.moved(row.at, counts))
             reach("erasure before commit")
-        return row.moved(Progress(""), counts)
+        return moved if dropped else row.moved(Progress(""), counts)
+
+
+async def _hide(connection: Connection, run_uid: str | None) -> int:
+    """Take a run out of sight, and from workers; the number before which all of it is to go."""
+    before_seq = await connection.fetchval(
+        "UPDATE log_runs SET is_dirty = false WHERE run_uid = $1 RETURNING next_seq", run_uid
+    )
+    if before_seq is not None:
+        await connection.execute(
+            "INSERT INTO projections AS p (run_uid, next_seq, leased_until)"
+            " VALUES ($1, $2, 'infinity') ON CONFLICT (run_uid) DO UPDATE SET"
+            " next_seq = excluded.next_seq, leased_by = NULL, leased_until = 'infinity',"
+            " derivation = p.derivation + 1",
+            run_uid,
+            before_seq,
+        )
+    for table in ("reworked", "runs"):
+        await connection.execute(f"DELETE FROM {table} WHERE run_uid = $1", run_uid)
+    return before_seq or 1
+
+
+async def _drop_some(
+    connection: Connection, run_uid: str | None, before_seq: int
+) -> tuple[int, int]:
+    """Drop some rows of a run: how many, 0 once all are gone; and how many callbacks they held."""
+    for table, number in _BY_NUMBER.items():
+        callbacks = "callbacks - cardinality(repeats)" if table == "segments" else "0"
+        dropped = await connection.fetch(
+            f"DELETE FROM {table} WHERE run_uid = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM {table}"
+            f" WHERE run_uid = $1 AND {number} < $2 LIMIT $3)) RETURNING {callbacks}",
+            run_uid,
+            before_seq,
+            SEGMENTS_AT_ONCE if table == "segments" else ROWS_AT_ONCE,
+        )
+        if dropped:
+            return len(dropped), sum(found for (found,) in dropped)
+    for table in _MANY:
+        dropped = await connection.fetch(
+            f"DELETE FROM {table} WHERE run_uid = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM {table}"
+            " WHERE run_uid = $1 LIMIT $2)) RETURNING 0",
+            run_uid,
+            ROWS_AT_ONCE,
+        )
+        if dropped:
+            return len(dropped), 0
+    return 0, 0
+
+
+async def _forget(connection: Connection, run_uid: str | None) -> None:
+    """What is left of a run of which all else is gone, unless callbacks came meanwhile."""
+    for table in _FEW:
+        await connection.execute(f"DELETE FROM {table} WHERE run_uid = $1", run_uid)
+    gone = await connection.fetch(
+        "DELETE FROM log_runs l WHERE run_uid = $1"
+        " AND NOT EXISTS (SELECT FROM segments s WHERE s.run_uid = l.run_uid) RETURNING 1",
+        run_uid,
+    )
+    # A worker makes the row again, and projects what there is from the first on.
+    await connection.execute("DELETE FROM projections WHERE run_uid = $1", run_uid)
+    if not gone:
+        await connection.execute(
+            "UPDATE log_runs SET is_dirty = true, duplicates = 0 WHERE run_uid = $1", run_uid
+        )
 
 
 async def _change_version(connection: Connection) -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import zstandard
 
 from app.model import Logged, RunId
+from app.store.api_keys import COLUMNS as KEY_COLUMNS
+from app.store.api_keys import ApiKeyRow
 from app.store.copying import (
     DamagedError,
     Derived,
@@ -125,6 +127,13 @@ class PostgresReadBack:
         return [
             ErasureRow(*row)
             for row in self._connection.fetch(f"SELECT {COLUMNS} FROM erasures ORDER BY erasure_id")
+        ]
+
+    def api_keys(self) -> list[ApiKeyRow]:
+        """Keys of the API, by id."""
+        return [
+            ApiKeyRow(*row)
+            for row in self._connection.fetch(f"SELECT {KEY_COLUMNS} FROM api_keys ORDER BY key_id")
         ]
 
     # --------------------------------------------------------------- derived

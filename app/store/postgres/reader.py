@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import zstandard
 
 from app.store import segments
+from app.store.erasures import SKIPPED
 from app.store.postgres.driver import Pool, Row, connection_pool, outages
 from app.store.reader import Reader
 from app.store.views import CustomFilter, Fields, Lag, Window
@@ -108,6 +109,16 @@ class PostgresReader(Reader):
         after = after or 0
         rows = await self._rows(_CHANGED, after, until, first, after, until)
         return {uid: Window(*seqs) for uid, *seqs in rows}
+
+    async def times_begun_anew(self, run_uid: str) -> int:
+        """With each deletion of it."""
+        rows = await self._rows(
+            "SELECT count(*) FROM erasures WHERE run_uid = ? AND finished_ms IS NOT NULL"
+            " AND strpos(progress, ?) = 0",
+            run_uid,
+            f'"{SKIPPED}"',
+        )
+        return int(rows[0][0])
 
     # ------------------------------------------------------------------ health
 

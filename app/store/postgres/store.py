@@ -12,6 +12,7 @@ from app.model import Arrival, Outcome, Quarantined
 from app.store.admitting import admit
 from app.store.erasures import without_erased
 from app.store.migrations import PARTS
+from app.store.postgres.api_keys import PostgresApiKeys
 from app.store.postgres.driver import (
     CHANNEL,
     EVENTS_CHANNEL,
@@ -60,6 +61,7 @@ class PostgresStore:
         self._schedules = PostgresSchedules(url)
         self._marks = PostgresMarks(url)
         self.exports = PostgresExportJobs(url)
+        self.api_keys = PostgresApiKeys(url)
         self.outbox = PostgresOutbox(url)
         self.erasures = PostgresErasures(url, self.outbox)
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,6 +90,7 @@ class PostgresStore:
         await self._schedules.close()
         await self._marks.close()
         await self.exports.close()
+        await self.api_keys.close()
         await self.outbox.close()
         await self.erasures.close()
 

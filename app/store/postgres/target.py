@@ -12,6 +12,7 @@ from app.crash_points import reach
 from app.erased import content_digest
 from app.model import Logged, RunId
 from app.store import segments
+from app.store.api_keys import COLUMNS as KEY_COLUMNS
 from app.store.copying import (
     Copied,
     CopyRefusedError,
@@ -70,6 +71,13 @@ _HELD = """
         (SELECT count(*) FROM sinks),
         (SELECT coalesce(sum(version), 0)::bigint FROM sinks)
     FROM log_runs
+"""
+# Keys that were made here stay, and what was revoked here stays revoked.
+_ADD_KEY = f"""
+    INSERT INTO api_keys AS k ({KEY_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (key_id) DO UPDATE SET
+        last_used_ms = greatest(k.last_used_ms, excluded.last_used_ms),
+        revoked_ms = least(k.revoked_ms, excluded.revoked_ms)
 """
 
 
@@ -310,6 +318,8 @@ class PostgresTarget(PostgresReadBack):
                 )
             self.outbox.replace(unlogged.outbox)
             self._replace_erasures(unlogged)
+            for row in unlogged.api_keys:
+                self._connection.execute(_ADD_KEY, *row)
             settled = ", ".join(Held._fields[1:])
             self._connection.execute(
                 f"UPDATE copies SET ({settled}) = (SELECT {settled}"

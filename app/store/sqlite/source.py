@@ -8,6 +8,8 @@ from typing import Self
 import zstandard
 
 from app.model import Logged, RunId
+from app.store.api_keys import COLUMNS as KEY_COLUMNS
+from app.store.api_keys import ApiKeyRow
 from app.store.copying import (
     DamagedError,
     Derived,
@@ -197,7 +199,17 @@ class SqliteSource(SqliteLogReader):
             self.outbox.kept(),
             self.erasures(),
             erasure_key,
+            self.api_keys(),
         )
+
+    def api_keys(self) -> list[ApiKeyRow]:
+        """Keys of the API, by id."""
+        return [
+            ApiKeyRow(*row)
+            for row in self._connection.execute(
+                f"SELECT {KEY_COLUMNS} FROM main.api_keys ORDER BY key_id"
+            )
+        ]
 
     def erasures(self) -> list[ErasureRow]:
         """What was erased, and is being erased, oldest first."""

@@ -12,6 +12,7 @@ from app.store.erasures import without_erased
 from app.store.protocol import Marks, StoreUnavailableError
 from app.store.rows import ScheduleRow
 from app.store.sqlite import schedules
+from app.store.sqlite.api_keys import SqliteApiKeys
 from app.store.sqlite.driver import SQLITE_VERSION, Connection, Error, wal_bytes
 from app.store.sqlite.erasures import SqliteErasures
 from app.store.sqlite.export_jobs import SqliteExportJobs
@@ -39,6 +40,7 @@ class SqliteStore:
             outbox_path, log_path, projection_path, forget=self._forget_raised
         )
         self.exports = SqliteExportJobs(self._transact)
+        self.api_keys = SqliteApiKeys(self._transact, self.reader)
         self._checkpoint_bytes = checkpoint_bytes
         self._thread = StoreThread("log-writer")
         self.erasures = SqliteErasures(log_path, self.reader, self.outbox, self._thread)
