@@ -276,10 +276,16 @@ def _paths() -> dict[str, Any]:
             )
         },
         entry: {
+            "get": read(
+                "getQuarantined",
+                "An entry of the quarantine",
+                "Quarantined",
+                path=("quarantine_id",),
+            ),
             "delete": {
                 **operation("deleteQuarantined", "Drop an entry", path=("quarantine_id",)),
                 "responses": {"204": {"description": "Gone."}, **READ_PROBLEMS},
-            }
+            },
         },
         f"{entry}/raw": {
             "get": read(

@@ -103,6 +103,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "seq": {"schema": {"type": "integer", "minimum": 0}},
     "after": {"description": "The id of an event: what came after it."},
     "types": {"description": "Types of events, separated by commas."},
+    "event_id": {"description": "Only deliveries of this event."},
+    "newest_first": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": "The other way round: what came last first.",
+    },
     "state": {"schema": {"type": "string", "enum": ["pending", "delivered", "failed"]}},
     "field": {
         "schema": {"type": "string", "pattern": "^[A-Za-z_$][A-Za-z0-9_$.:@-]{0,99}$"},

@@ -72,6 +72,7 @@ class Api:
             has_mail=False,
             live=lambda: NotImplemented,
             addressed=lambda events, endpoints: NotImplemented,
+            compose=lambda row, delivery: NotImplemented,
             wake_deliveries=lambda: None,
             export_folder=ExportFolder(self.settings.export_path),
             wake_exports=lambda: None,
