@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
+from uuid import NAMESPACE_DNS, uuid5
 from zoneinfo import ZoneInfo
 
 from app.model import Arrival
@@ -19,21 +20,22 @@ from tests.store.arrivals import project
 DAILY, HOURLY, OFTEN = "every-morning", "every-hour", "every-five-minutes"
 PARIS = ZoneInfo("Europe/Paris")
 HOUR_MS = 3_600_000
+INPUTS = 6
 DAY_MS = 24 * HOUR_MS
 HOSTILE = '"><svg onload=alert(1)><img src=x onerror=alert(1)>'
 
 
-def write_history(env: Mapping[str, str], *, hourly: str = HOSTILE) -> None:
+def write_history(env: Mapping[str, str], *, hourly: str | None = HOSTILE) -> None:
     """Runs every morning but for two that were missed, and one that failed; more often, others.
 
-    `hourly` names the schedule and the action that runs every hour.
+    `hourly` names the schedule and the action that runs every hour, if one is to.
     Edges is not asked for all schedules again in the next minutes: it would know of none.
     """
     with ThreadPoolExecutor(1) as thread:  # a browser's event loop may be running in this one
         thread.submit(_write_history, env, hourly).result()
 
 
-def _write_history(env: Mapping[str, str], hourly: str) -> None:
+def _write_history(env: Mapping[str, str], hourly: str | None) -> None:
     with patch.dict("os.environ", env):
         settings = Settings()
         with asyncio.Runner() as runner:
@@ -49,6 +51,11 @@ def missed_days(now: datetime) -> list[datetime]:
     return [due for place, due in enumerate(_mornings(now)) if place in (3, 9)]
 
 
+def morning_run(place: int) -> str:
+    """The uid of one of the mornings' runs, oldest first."""
+    return str(uuid5(NAMESPACE_DNS, f"morning {place}"))
+
+
 def _mornings(now: datetime) -> list[datetime]:
     """The last days' nine o'clock in Paris, oldest first; today's if it is over."""
     today = now.astimezone(PARIS).replace(hour=9, minute=0, second=0, microsecond=0)
@@ -56,18 +63,19 @@ def _mornings(now: datetime) -> list[datetime]:
     return [due for due in dues if now - due > timedelta(seconds=5)]
 
 
-def _edges(hourly: str) -> FakeEdges:
+def _edges(hourly: str | None) -> FakeEdges:
     edges = FakeEdges()
     edges.add(
         DAILY, "0 9 * * *", name="Leads of the day", timezone="Europe/Paris",
         action_name="linkedin-extract-people",
     )  # fmt: skip
-    edges.add(HOURLY, "0 * * * *", name=hourly, action_name=f"hourly{hourly}")
+    if hourly is not None:
+        edges.add(HOURLY, "0 * * * *", name=hourly, action_name=f"hourly{hourly}")
     edges.add(OFTEN, "*/5 * * * *", status="PAUSED", action_name="linkedin-search-people")
     return edges
 
 
-async def _write(settings: Settings, hourly: str) -> None:
+async def _write(settings: Settings, hourly: str | None) -> None:
     now = datetime.now(UTC)
     store = store_of(settings, on_news=lambda: None)
     await store.open()
@@ -77,9 +85,9 @@ async def _write(settings: Settings, hourly: str) -> None:
         for place, due in enumerate(_mornings(now)):
             if due not in missed:
                 status = "FAILED" if place == 5 else "SUCCEEDED"
-                await _hear(store, f"morning-{place}", _ms(due) + 2_000, DAILY, status)
+                await _hear(store, morning_run(place), _ms(due) + 2_000, DAILY, status)
         full_hour = _ms(now) // HOUR_MS * HOUR_MS
-        for hours in range(1, 4 * 24):
+        for hours in range(1, 4 * 24 if hourly else 1):
             if hours % 30 != 7:
                 due_ms = full_hour - hours * HOUR_MS
                 await _hear(store, f"hour-{hours}", due_ms + 2_000, HOURLY, "SUCCEEDED")
@@ -87,7 +95,7 @@ async def _write(settings: Settings, hourly: str) -> None:
         await store.close()
 
 
-async def _judge(settings: Settings, hourly: str) -> None:
+async def _judge(settings: Settings, hourly: str | None) -> None:
     store = store_of(settings, on_news=lambda: None)
     await store.open()
     try:
@@ -103,9 +111,15 @@ async def _poll(store: Store, edges: FakeEdges, now_ms: int) -> None:
 
 
 async def _hear(store: Store, run_uid: str, received_ms: int, schedule: str, status: str) -> None:
-    body = callback("c", run=run_uid, status=status)
-    body["run"]["scheduled_run_uid"] = schedule
-    await store.append([Arrival(run_uid, "c", encoded(body), received_ms)])
+    arrivals = []
+    for number in range(INPUTS):
+        ref = f"{run_uid}-{number}"
+        body = callback(ref, run=run_uid, batch=ref, row=f"row-{number}", status=status)
+        if status == "FAILED":
+            body |= {"results": [], "error": {"label": "NO_AVAILABLE_IDENTITY"}}
+        body["run"] |= {"scheduled_run_uid": schedule, "action_name": "linkedin-extract-people"}
+        arrivals.append(Arrival(run_uid, ref, encoded(body), received_ms + number * 40))
+    await store.append(arrivals)
 
 
 def _ms(moment: datetime) -> int:

@@ -85,7 +85,7 @@ def _collector(edges: EdgesProcess) -> Iterator[CollectorProcess]:
         fresh_database("sqlite", Path(folder) / "data") as env,
     ):
         _say("two weeks of schedules …")
-        write_history(env, hourly="linkedin-search-people")
+        write_history(env, hourly=None)
         more = {"COLLECTOR_ALLOW_PRIVATE_ENDPOINTS": "true", "COLLECTOR_SCHEDULE_POLL_S": "9999"}
         public = {"COLLECTOR_PUBLIC_URL": "https://collector.example.com"}
         collector = CollectorProcess({**env, **edges.env, **more, **public})

@@ -9,7 +9,13 @@ from playwright.sync_api import expect
 
 from tests.collector_process import CollectorProcess
 from tests.dashboard.browser import Visit
-from tests.dashboard.schedule_history import HOSTILE, HOURLY, missed_days, write_history
+from tests.dashboard.schedule_history import (
+    HOSTILE,
+    HOURLY,
+    missed_days,
+    morning_run,
+    write_history,
+)
 from tests.databases import fresh_database
 from tests.edges_process import EdgesProcess
 
@@ -48,7 +54,9 @@ def test_the_days_of_a_schedule_show_what_it_missed_and_what_comes(visit: Visit)
     row.get_by_role("link", name="Leads of the day").click()
     for missed in missed_days(datetime.now(UTC)):
         expect(page.get_by_label(f"{missed:%-d %B} 09:00 missed")).to_be_visible()
-    expect(page.locator("a.cell[data-state=failed]")).to_have_attribute("href", "/runs/morning-5")
+    expect(page.locator("a.cell[data-state=failed]")).to_have_attribute(
+        "href", f"/runs/{morning_run(5)}"
+    )
     expect(page.locator(".strip .cell[data-state=next]")).to_have_count(7)
     visit.check_accessibility()
     page.get_by_role("link", name="All of them").click()
