@@ -39,9 +39,9 @@ run: $(STAMPS)/package ## run the demo: a simulated Edges, a collector and one r
 test: $(STAMPS)/dev ## run the test suite (ARGS go to pytest)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
+soak: $(STAMPS)/dev ## try thousands of examples where the tests try some, for a few hours
 	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \
-		tests/reconcile/test_convergence.py tests/reconcile/test_frugality.py
+		$$(grep -rlE 'tests[.]soak|COLLECTOR_SOAK' tests --include='test_*.py')
 
 lint: $(STAMPS)/dev ## check style, format, types and the direction of imports
 	@$(BIN)/ruff check
