@@ -181,6 +181,46 @@ def test_a_delivery_is_tried_until_it_succeeds_and_then_never_again(
     assert len({one.headers["webhook-id"] for one in came(receiving, 4)}) == 1
 
 
+def test_an_event_is_found_with_its_deliveries_and_the_body_of_each(
+    collector: CollectorProcess, receiving: Receiver
+) -> None:
+    for path in ("/one", "/two"):
+        endpoint(collector, receiving, path, payload="results-inline")
+    chat = endpoint(collector, receiving, "/chat", format="slack", event_types=["run.started"])
+    finish(collector, "a-run")
+    finish(collector, "another")
+    (sent, _, _, _) = came(receiving, 4, "/one")
+    told = collector.pages("events")
+    assert collector.pages("events", newest_first="true", limit=1) == told[::-1]
+    after = {"newest_first": "true", "after": told[0]["id"], "limit": 2}
+    assert collector.pages("events", **after) == told[:0:-1]
+    of_event = collector.pages("deliveries", event_id=sent.event["id"])
+    assert {one["event_id"] for one in of_event} == {sent.event["id"]}
+    assert len(of_event) == 2 + (sent.event_type == "run.started")
+    bodies = [collector.http.get(f"/api/v1/deliveries/{one['id']}/body") for one in of_event]
+    assert sum(answer.content == sent.body for answer in bodies) == 2
+    (chatted, _) = collector.pages(f"endpoints/{chat['id']}/deliveries")
+    message = collector.get(f"deliveries/{chatted['id']}/body")
+    assert set(message) == {"text", "blocks"}
+    assert collector.http.get("/api/v1/deliveries?event_id=evt_none").status_code == 404
+
+
+def test_a_header_that_is_given_as_it_is_shown_keeps_its_value(
+    collector: CollectorProcess, receiving: Receiver
+) -> None:
+    made = endpoint(collector, receiving, headers={"X-Key": "secret", "X-Old": "gone"})
+    path = f"/api/v1/endpoints/{made['id']}"
+    shown = collector.get(f"endpoints/{made['id']}")["headers"]
+    kept = {"X-Key": shown["X-Key"], "X-New": "value"}
+    assert set(collector.http.patch(path, json={"headers": kept}).json()["headers"]) == set(kept)
+    unknown = collector.http.patch(path, json={"headers": {"X-Other": shown["X-Key"]}})
+    assert (unknown.status_code, unknown.json()["pointer"]) == (400, "#/headers")
+    assert collector.http.post(f"{path}/test").status_code == 202
+    (one,) = came(receiving, 1)
+    assert (one.headers["x-key"], one.headers["x-new"]) == ("secret", "value")
+    assert "x-old" not in one.headers
+
+
 def test_dead_letters_are_listed_and_redelivered(
     collector: CollectorProcess, receiving: Receiver
 ) -> None:

@@ -5,18 +5,19 @@ from time import time_ns
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.endpoints import BODY_BYTES_MAX, endpoint_of
+from app.api.endpoints import BODY_BYTES_MAX, endpoint_by_id, endpoint_of
 from app.api.json_body import json_object
 from app.api.pages import answer, page
 from app.api.parameters import Parameters
 from app.api.problems import ProblemError, not_found
 from app.api.resources import resources_of
 from app.model import read_time_ms, timestamp
+from app.notify.composing import PrunedError
 from app.record import Record, time_of
 from app.store import cursor
-from app.store.outbox_rows import AttemptRow, DeliveryRow
+from app.store.outbox_rows import AttemptRow, DeliveryRow, DueDelivery
 
-ENDPOINT_PARAMETERS = ("state", "run_uid", "limit", "cursor")
+ENDPOINT_PARAMETERS = ("state", "run_uid", "event_id", "limit", "cursor")
 LIST_PARAMETERS = ("endpoint_id", *ENDPOINT_PARAMETERS)
 STATES = ("pending", "delivered", "failed")
 
@@ -38,9 +39,15 @@ async def _list(request: Request, parameters: Parameters, endpoint_id: str | Non
     given = parameters.text("cursor")
     before = cursor.decode("deliveries", given, (str,))[0] if given else None
     limit = parameters.limit()
-    found = await resources_of(request).reader.deliveries(
+    reader, event_id, event_no = resources_of(request).reader, parameters.text("event_id"), None
+    if event_id is not None:
+        event_no = await reader.event_no(event_id)
+        if event_no is None:
+            raise not_found(f"event {event_id} here, or not any more")
+    found = await reader.deliveries(
         endpoint_id=endpoint_id,
         run_uid=parameters.text("run_uid"),
+        event_no=event_no,
         state=parameters.choice("state", STATES),
         before_id=before,
         limit=limit + 1,
@@ -57,6 +64,35 @@ async def get_delivery(request: Request) -> Response:
     row = await _delivery_of(request)
     attempts = await resources_of(request).reader.attempts(row.run_uid, row.delivery_id)
     return answer(_record(row) | {"attempts": [_attempt(one) for one in attempts]})
+
+
+async def delivery_body(request: Request) -> Response:
+    """The body as the next try would send it: links in it are made anew for each."""
+    Parameters(request, ())
+    resources = resources_of(request)
+    row = await _delivery_of(request)
+    endpoint = await endpoint_by_id(resources, row.endpoint_id)
+    events = []
+    if row.event_no:
+        events = await resources.reader.events(after_no=row.event_no - 1, limit=1)
+    event = events[0].event if events and events[0].event.event_id == row.event_id else None
+    due = DueDelivery(
+        row.delivery_id,
+        row.run_uid,
+        row.event_id,
+        row.event_no,
+        row.type,
+        row.tries,
+        row.attempts,
+        row.created_ms,
+        event,
+    )
+    try:
+        composed = await resources.compose(endpoint, due)
+    except PrunedError as error:
+        raise ProblemError(404, "Not kept any more", str(error)) from None
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
+    return Response(composed.body, headers=headers, media_type=composed.content_type)
 
 
 async def redeliver(request: Request) -> Response:

@@ -31,6 +31,8 @@ ROTATION_MS = 24 * 3_600_000
 """How long the secret before a rotation signs too."""
 
 STATES = ("active", "paused")
+NOT_SHOWN = "…"
+"""Stands for the value of a header: a secret may be in it."""
 
 
 def _now_ms() -> int:
@@ -91,8 +93,9 @@ async def change_endpoint(request: Request) -> Response:
     body = await json_object(request, BODY_BYTES_MAX) or {}
     sealed = row.secrets
     if "headers" in body:
-        headers = _headers(body.pop("headers"))
-        secrets = opened_secrets(resources.seal, row).model_copy(update={"headers": headers})
+        secrets = opened_secrets(resources.seal, row)
+        headers = _headers(_with_kept(body.pop("headers"), secrets.headers))
+        secrets = secrets.model_copy(update={"headers": headers})
         sealed = sealed_secrets(resources.seal, row.endpoint_id, secrets)
     state = body.pop("state", row.state)
     if state not in STATES and state != row.state:
@@ -189,8 +192,12 @@ async def test_endpoint(request: Request) -> Response:
 
 async def endpoint_of(request: Request) -> EndpointRow:
     """The endpoint that the path names. Raises a 404."""
-    endpoint_id = request.path_params["endpoint_id"]
-    for row in await resources_of(request).store.outbox.endpoints():
+    return await endpoint_by_id(resources_of(request), request.path_params["endpoint_id"])
+
+
+async def endpoint_by_id(resources: Resources, endpoint_id: str) -> EndpointRow:
+    """The endpoint with this id. Raises a 404."""
+    for row in await resources.store.outbox.endpoints():
         if row.endpoint_id == endpoint_id:
             return row
     raise not_found(f"endpoint {endpoint_id}")
@@ -220,6 +227,16 @@ def _checked(resources: Resources, body: dict[str, Json]) -> EndpointConfig:
     if problem is not None:
         raise ProblemError(400, "Bad body", f"url: {problem}", pointer="#/url")
     return config
+
+
+def _with_kept(given: Json, kept: dict[str, str]) -> Json:
+    """Headers as they were given, and values that came as they are shown as they were."""
+    if not isinstance(given, dict):
+        return given
+    return {
+        name: kept.get(name, value) if value == NOT_SHOWN else value
+        for name, value in given.items()
+    }
 
 
 def _headers(given: Json) -> dict[str, str]:
@@ -259,7 +276,7 @@ def _record(
     try:
         secrets = opened_secrets(resources.seal, row)
         shown = {
-            "headers": dict.fromkeys(sorted(secrets.headers), "…"),
+            "headers": dict.fromkeys(sorted(secrets.headers), NOT_SHOWN),
             "public_key": public_key(secrets.secret),
         }
     except SealError:

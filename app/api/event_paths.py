@@ -106,6 +106,14 @@ def paths() -> dict[str, Any]:
         delivery: {
             "get": read("getDelivery", "A delivery", "DeliveryDetail", path=_DELIVERY),
         },
+        f"{delivery}/body": {
+            "get": read(
+                "getDeliveryBody",
+                "The body as the next try would send it",
+                None,
+                path=_DELIVERY,
+            )
+        },
         f"{delivery}/redeliver": {
             "post": _change(
                 "redeliver",

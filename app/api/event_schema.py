@@ -31,7 +31,10 @@ class NewEndpoint(EndpointConfig):
 
 
 class EndpointChange(BaseModel):
-    """What is to change of an endpoint; any part of it, and its state."""
+    """What is to change of an endpoint; any part of it, and its state.
+
+    Headers are replaced all together; one with the value `…`, as it is shown, keeps its own.
+    """
 
     state: Literal["active", "paused"] | None = None
 

@@ -21,12 +21,14 @@ from app.store import cursor
 from app.store.outbox_rows import NumberedEvent
 from app.store.protocol import StoreUnavailableError
 
-LIST_PARAMETERS = ("after", "types", "run_uid", "limit", "cursor")
+LIST_PARAMETERS = ("after", "types", "run_uid", "newest_first", "limit", "cursor")
 PING_S = 15
 SEND_TIMEOUT_S = 30
 """A client that takes nothing for so long is cut off, and goes on where it was."""
 
 RETRY_MS = 2_000
+_BEHIND_ALL = 2**62
+"""No event has so large a number."""
 LOOK_UP_S = 5.0
 """How often a live stream looks whether its key still opens anything."""
 
@@ -38,21 +40,26 @@ async def list_events(request: Request) -> Response:
     if "text/event-stream" in request.headers.get("accept", ""):
         return await _stream(request, parameters, types)
     reader = resources_of(request).reader
-    after_no = 0
-    if given := parameters.text("cursor"):
-        (after_no,) = cursor.decode("events", given, (int,))
-    elif (after := parameters.text("after")) is not None:
+    newest_first = parameters.flag("newest_first")
+    kind = "events back" if newest_first else "events"
+    given, after = parameters.text("cursor"), parameters.text("after")
+    place = cursor.decode(kind, given, (int,))[0] if given else None
+    after_no, before_no = place or 0, None
+    if newest_first:
+        after_no, before_no = 0, _BEHIND_ALL if place is None else place
+    if after is not None and (newest_first or not given):
         after_no = await _number(request, after)
     limit = parameters.limit()
     found = await reader.events(
         after_no=after_no,
+        before_no=before_no,
         limit=limit + 1,
         types=types or (),
         run_uid=parameters.text("run_uid"),
     )
     next_cursor = None
     if len(found) > limit:
-        next_cursor = cursor.encode("events", (found[limit - 1].event_no,))
+        next_cursor = cursor.encode(kind, (found[limit - 1].event_no,))
     source = resources_of(request).base_url
     records = [orjson.Fragment(envelope(one, source)) for one in found[:limit]]
     return page(request, records, next_cursor)
@@ -86,7 +93,7 @@ def envelope(one: NumberedEvent, source: str) -> bytes:
 async def _stream(
     request: Request, parameters: Parameters, types: Sequence[str] | None
 ) -> Response:
-    for name in ("cursor", "limit"):
+    for name in ("cursor", "limit", "newest_first"):
         if parameters.text(name) is not None:
             raise bad_parameter(name, "a live stream does not take it")
     live = resources_of(request).live()

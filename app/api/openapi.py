@@ -265,6 +265,7 @@ def _paths() -> dict[str, Any]:
                 "getSchedule",
                 "A schedule with its runs, its next and its last iterations",
                 "ScheduleDetail",
+                schedules.DETAIL_PARAMETERS,
                 path=("scheduled_run_uid",),
             )
         },
@@ -275,10 +276,16 @@ def _paths() -> dict[str, Any]:
             )
         },
         entry: {
+            "get": read(
+                "getQuarantined",
+                "An entry of the quarantine",
+                "Quarantined",
+                path=("quarantine_id",),
+            ),
             "delete": {
                 **operation("deleteQuarantined", "Drop an entry", path=("quarantine_id",)),
                 "responses": {"204": {"description": "Gone."}, **READ_PROBLEMS},
-            }
+            },
         },
         f"{entry}/raw": {
             "get": read(

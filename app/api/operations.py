@@ -12,6 +12,14 @@ from app.store.views import RUN_SORTS
 PARAMETERS: dict[str, dict[str, Any]] = {
     "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
     "cursor": {"description": "`next_cursor` of the page before."},
+    "iterations": {
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
+        "description": "How many of the last iterations, at the most.",
+    },
+    "next": {
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5},
+        "description": "How many of the next iterations, at the most.",
+    },
     "format": {
         "schema": {"type": "string", "enum": list(FORMATS)},
         "description": (
@@ -95,6 +103,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "seq": {"schema": {"type": "integer", "minimum": 0}},
     "after": {"description": "The id of an event: what came after it."},
     "types": {"description": "Types of events, separated by commas."},
+    "event_id": {"description": "Only deliveries of this event."},
+    "newest_first": {
+        "schema": {"type": "string", "enum": ["false", "true"], "default": "false"},
+        "description": "The other way round: what came last first.",
+    },
     "state": {"schema": {"type": "string", "enum": ["pending", "delivered", "failed"]}},
     "field": {
         "schema": {"type": "string", "pattern": "^[A-Za-z_$][A-Za-z0-9_$.:@-]{0,99}$"},

@@ -13,7 +13,7 @@ from app.record import Record
 from app.store import cursor
 from app.store.views import QuarantineView
 
-PARAMETERS = ("limit", "cursor")
+PARAMETERS = ("newest_first", "limit", "cursor")
 
 
 def quarantine_record(view: QuarantineView) -> Record:
@@ -31,16 +31,26 @@ def quarantine_record(view: QuarantineView) -> Record:
 
 
 async def list_quarantined(request: Request) -> Response:
-    """The entries, oldest first."""
+    """The entries by when they first came, oldest first unless asked otherwise."""
     parameters = Parameters(request, PARAMETERS)
-    limit = parameters.limit()
+    limit, newest_first = parameters.limit(), parameters.flag("newest_first")
+    kind = "quarantine back" if newest_first else "quarantine"
     given = parameters.text("cursor")
-    after = cursor.decode("quarantine", given, (str,))[0] if given else ""
-    views = await resources_of(request).reader.quarantined(after=after, limit=limit + 1)
+    after = cursor.decode(kind, given, (str,))[0] if given else ""
+    views = await resources_of(request).reader.quarantined(
+        after=after, limit=limit + 1, newest_first=newest_first
+    )
     next_cursor = None
     if len(views) > limit:
-        next_cursor = cursor.encode("quarantine", (views[limit - 1].quarantine_id,))
+        next_cursor = cursor.encode(kind, (views[limit - 1].quarantine_id,))
     return page(request, [quarantine_record(view) for view in views[:limit]], next_cursor)
+
+
+async def get_quarantined(request: Request) -> Response:
+    """One entry."""
+    Parameters(request, ())
+    view, _ = await _entry(request)
+    return answer(quarantine_record(view))
 
 
 async def raw_quarantined(request: Request) -> Response:

@@ -11,12 +11,14 @@ from app.api.problems import not_found
 from app.demo import Demo
 from app.export.jobs import ExportFolder
 from app.model import Arrival, Outcome
+from app.notify.composing import Composed
 from app.notify.live import LiveEvents
 from app.notify.sealing import Seal
 from app.reconcile.reconciler import Reconciler
 from app.reconcile.schedules import ScheduleApi
 from app.settings import Settings
 from app.store.outbox import Addressed
+from app.store.outbox_rows import DueDelivery, EndpointRow
 from app.store.protocol import Store
 from app.store.reader import Reader
 from app.store.views import RunView
@@ -57,6 +59,8 @@ class Resources:
     """Events as they happen."""
     addressed: Addressed
     """Which endpoints want which events."""
+    compose: Callable[[EndpointRow, DueDelivery], Awaitable[Composed]]
+    """What is sent of a delivery; raises PrunedError once its event is gone."""
     wake_deliveries: Callable[[], None]
     """Say that endpoints changed, or that something is to be delivered."""
     export_folder: ExportFolder

@@ -19,13 +19,17 @@ Query = Mapping[str, str | int | None] | Iterable[tuple[str, str]]
 
 
 class RefusedError(Exception):
-    """The API answered with a problem: `status`, `title`, and `detail`, which says what to do."""
+    """The API answered with a problem: `status`, `title`, and `detail`, which says what to do.
 
-    def __init__(self, status: int, title: str, detail: str) -> None:
+    `pointer` is where in the body that was sent it is, as `#/url`; empty if nowhere in it.
+    """
+
+    def __init__(self, status: int, title: str, detail: str, pointer: str = "") -> None:
         super().__init__(detail)
         self.status = status
         self.title = title
         self.detail = detail
+        self.pointer = pointer
 
 
 class Answer(NamedTuple):
@@ -123,7 +127,8 @@ async def _answer(
     body = b"".join(chunks)
     if status >= 400:
         problem = parse(body)
-        raise RefusedError(status, problem["title"], problem["detail"])
+        pointer = problem.get("pointer", "")
+        raise RefusedError(status, problem["title"], problem["detail"], pointer)
     return Answer(status, headers, body)
 
 

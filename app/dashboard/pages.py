@@ -109,6 +109,17 @@ def signed_in(view: View) -> View:
     return guarded
 
 
+def needs(request: Request, scope: str) -> None:
+    """Raises RefusedError unless whoever is signed in may do what `scope` stands for.
+
+    For pages that are of no use to others; what is posted is checked by the API.
+    """
+    session: Session = request.state.session
+    if not session.access.may(scope):
+        detail = f"This page needs a key with the scope {scope}. Sign in with one that has it."
+        raise RefusedError(403, "Not with this key", detail)
+
+
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form; of one that is there twice, the last. Raises RefusedError."""
     return dict(await form_pairs(request))

@@ -170,6 +170,13 @@ class Mailer:
         except Exception as error:  # a delivery that raises would stop those behind it
             return attempt(f"no mail could be sent: {type(error).__name__} {line(str(error))}")
 
+    def written(
+        self, recipient: str, event_id: str, event_type: str, data: Json, *, link: str | None
+    ) -> bytes:
+        """The mail as it is sent. Raises ValueError if `recipient` is no address."""
+        message = self._message(_address(recipient), event_id, event_type, data, link)
+        return message.as_bytes()
+
     async def _handed_over(self, message: EmailMessage, to: Address) -> str:
         """What the server said when it accepted the mail."""
         server = self._server

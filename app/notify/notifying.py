@@ -10,6 +10,7 @@ from app import observe
 from app.event import EventType
 from app.notify.addressing import Addressing
 from app.notify.command import LocalCommand
+from app.notify.composing import Composing, ResultsOf
 from app.notify.dispatcher import Dispatcher
 from app.notify.endpoint import EndpointConfig, EndpointSecrets
 from app.notify.links import LinkSigner
@@ -19,7 +20,7 @@ from app.notify.perpetual import in_background
 from app.notify.pruning import Pruning
 from app.notify.relay import Relay
 from app.notify.sealing import Seal, SealError
-from app.notify.sending import COMMAND_URL, ResultsOf, Sending, sealed_secrets
+from app.notify.sending import COMMAND_URL, Sending, sealed_secrets
 from app.notify.signing import new_secret
 from app.notify.webhook import WebhookClient
 from app.settings import Settings
@@ -50,14 +51,18 @@ class Notifying:
         self._settings = settings
         self._store = store
         self._seal = seal
-        self._links = links
-        self._base_url = base_url
-        self._results_of = results_of
         self.addressing = Addressing(self._has_input)
         self.live = LiveEvents(store.reader)
         self._relay = Relay(store.outbox, self.addressing, self._relayed)
         self._dispatcher: Dispatcher | None = None
         self._mailer = _mailer(settings)
+        self.composing = Composing(
+            self.addressing,
+            links=links,
+            mailer=self._mailer,
+            base_url=base_url,
+            results_of=results_of,
+        )
         self._command = _command(settings)
 
     async def _has_input(self, run_uid: str, custom: tuple[tuple[str, str], ...]) -> bool:
@@ -128,14 +133,11 @@ class Notifying:
 
     def _sending(self, webhooks: WebhookClient) -> Sending:
         return Sending(
-            self.addressing,
+            self.composing,
             seal=self._seal,
-            links=self._links,
             webhooks=webhooks,
             mailer=self._mailer,
             command=self._command,
-            base_url=self._base_url,
-            results_of=self._results_of,
         )
 
     async def _reseal(self) -> None:

@@ -24,10 +24,17 @@ class OutboxReads(Spelling):
         limit: int,
         types: Sequence[str] = (),
         run_uid: str | None = None,
+        before_no: int | None = None,
     ) -> list[NumberedEvent]:
-        """Events in the order in which they are told, after the one with this number."""
+        """Events in the order in which they are told, after the one with this number.
+
+        With `before_no` the newest first, from before that one.
+        """
         conditions: list[str] = ["event_no > ?"]
         values: list[object] = [after_no]
+        if before_no is not None:
+            conditions.append("event_no < ?")
+            values.append(before_no)
         if types:
             condition, value = self._among("type", list(types))
             conditions.append(condition)
@@ -37,7 +44,8 @@ class OutboxReads(Spelling):
             values.append(run_uid)
         rows = await self._rows(
             f"SELECT event_no, {EVENT_COLUMNS} FROM {self.outbox_schema}events"
-            f" WHERE {' AND '.join(conditions)} ORDER BY event_no LIMIT ?",
+            f" WHERE {' AND '.join(conditions)}"
+            f" ORDER BY event_no {'' if before_no is None else 'DESC'} LIMIT ?",
             *values,
             limit,
         )
@@ -60,13 +68,19 @@ class OutboxReads(Spelling):
         *,
         endpoint_id: str | None = None,
         run_uid: str | None = None,
+        event_no: int | None = None,
         state: str | None = None,
         before_id: str | None = None,
         limit: int,
     ) -> list[DeliveryRow]:
         """Deliveries, newest first, before the one with this id."""
-        conditions, values = ["true"], list[str]()
-        for condition, value in (("endpoint_id = ?", endpoint_id), (_OF_RUN, run_uid)):
+        conditions, values = ["true"], list[object]()
+        chosen = (
+            ("endpoint_id = ?", endpoint_id),
+            (_OF_RUN, run_uid),
+            ("event_no = ?", event_no),
+        )
+        for condition, value in chosen:
             if value is not None:
                 conditions.append(condition)
                 values.append(value)

@@ -17,6 +17,8 @@ _QUARANTINE_COLUMNS = (
     "quarantine_id, received_ms, last_received_ms, times_seen, reason, detail, content_type,"
     " body_bytes"
 )
+_BEHIND_ALL = "~"
+"""Sorts behind all ids of the quarantine."""
 
 
 class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads, SinkReads):
@@ -58,11 +60,16 @@ class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads, Si
 
     # -------------------------------------------------------------- quarantine
 
-    async def quarantined(self, *, after: str, limit: int) -> list[QuarantineView]:
-        """Entries of the quarantine, oldest first, after an id ("" for the start)."""
+    async def quarantined(
+        self, *, after: str, limit: int, newest_first: bool = False
+    ) -> list[QuarantineView]:
+        """Entries of the quarantine behind an id ("" for the start), by when they first came."""
+        order = "quarantine_id > ? ORDER BY quarantine_id"
+        if newest_first:
+            order = "quarantine_id < ? ORDER BY quarantine_id DESC"
+            after = after or _BEHIND_ALL
         rows = await self._rows(
-            f"SELECT {_QUARANTINE_COLUMNS} FROM {self.log_schema}quarantine"
-            " WHERE quarantine_id > ? ORDER BY quarantine_id LIMIT ?",
+            f"SELECT {_QUARANTINE_COLUMNS} FROM {self.log_schema}quarantine WHERE {order} LIMIT ?",
             after,
             limit,
         )

@@ -21,6 +21,20 @@ def test_entries_are_listed_with_what_was_wrong(collector: CollectorProcess) -> 
     assert rows[0]["body_bytes"] == len(b'{"number": 0}')
 
 
+def test_entries_are_listed_the_other_way_round_and_looked_at_by_themselves(
+    collector: CollectorProcess,
+) -> None:
+    for number in range(5):
+        collector.send(f'{{"number": {number}}}'.encode())
+    rows = collector.pages("quarantine")
+    assert collector.pages("quarantine", newest_first="true", limit=2) == rows[::-1]
+    assert collector.get(f"quarantine/{rows[3]['quarantine_id']}") == rows[3]
+    assert collector.http.get("/api/v1/quarantine/none").status_code == 404
+    cursor = collector.get("quarantine", limit=2)["next_cursor"]
+    turned = collector.http.get(f"/api/v1/quarantine?newest_first=true&cursor={cursor}")
+    assert turned.status_code == 400
+
+
 def test_what_is_still_no_callback_stays(collector: CollectorProcess) -> None:
     entry = collector.send(b'{"still": "odd"}').json()["quarantine_id"]
     answer = collector.http.post(f"/api/v1/quarantine/{entry}/reprocess")

@@ -19,6 +19,7 @@ from app.model import Quarantined
 from app.notify import settling
 from app.notify.addressing import Addressing
 from app.notify.attempt import Attempt
+from app.notify.composing import Composing
 from app.notify.dispatcher import Dispatcher
 from app.notify.endpoint import EndpointConfig, EndpointSecrets
 from app.notify.lane import Send
@@ -218,16 +219,14 @@ async def test_a_tenth_of_endpoints_that_hang_delay_no_others() -> None:
         return median(found)
 
     webhooks = WebhookClient(allow_private=True, timeout_s=HANGS_S)
-    sending = Sending(
+    composing = Composing(
         Addressing(_has_no_input),
-        seal=SEAL,
         links=LinkSigner("a-key-of-the-tests"),
-        webhooks=webhooks,
         mailer=None,
-        command=None,
         base_url="https://collector.example.com",
         results_of=_no_results,
     )
+    sending = Sending(composing, seal=SEAL, webhooks=webhooks, mailer=None, command=None)
     async with (
         receiving(answers) as healthy,
         receiving(hangs) as hanging,

@@ -7,10 +7,11 @@ import pytest
 from app.event import TEST, Event
 from app.export.stream import OrderChangedError
 from app.notify.addressing import Addressing
+from app.notify.composing import Composing, ResultsOf
 from app.notify.endpoint import EndpointConfig, EndpointSecrets
 from app.notify.links import LinkSigner
 from app.notify.sealing import Seal
-from app.notify.sending import ResultsOf, Sending, sealed_secrets
+from app.notify.sending import Sending, sealed_secrets
 from app.notify.signing import new_secret
 from app.notify.webhook import WebhookClient
 from app.record import Record
@@ -39,16 +40,14 @@ def sending(webhooks: WebhookClient, results_of: ResultsOf) -> Sending:
     async def has_input(*_: object) -> bool:
         return False
 
-    return Sending(
+    composing = Composing(
         Addressing(has_input),
-        seal=SEAL,
         links=LinkSigner("a-key"),
-        webhooks=webhooks,
         mailer=None,
-        command=None,
         base_url="http://collector",
         results_of=results_of,
     )
+    return Sending(composing, seal=SEAL, webhooks=webhooks, mailer=None, command=None)
 
 
 async def order_changed(run_uid: str, bytes_max: int) -> Sequence[Record] | None:

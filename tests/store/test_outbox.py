@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,7 @@ def test_an_event_is_kept_as_long_as_a_delivery_of_it(store: Store, runner: asyn
         ({"run_uid": "a-run"}, "deliveries_of_runs (run_uid=?)"),
         ({"endpoint_id": "ep"}, "deliveries_of_endpoints (endpoint_id=?)"),
         ({"endpoint_id": "ep", "state": "failed"}, "deliveries_failed (endpoint_id=?)"),
+        ({"event_no": 7}, "deliveries_of_events (event_no=?)"),
         (None, "events_by_run (run_uid=? AND event_no>?)"),
     ],
 )
@@ -78,7 +80,7 @@ def test_lists_are_found_by_an_index(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     *,
-    chosen: dict[str, str] | None,
+    chosen: dict[str, Any] | None,
     index: str,
 ) -> None:
     """A million deliveries are nothing to scan for a page of ten."""

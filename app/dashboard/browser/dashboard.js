@@ -116,17 +116,25 @@
   // collector says in which, and the longer the more pages are open.
   const due = new Map();
 
+  // What stays when an element is replaced by the answer that it asked for.
+  function placeOf(element) {
+    const target = element.getAttribute("hx-target");
+    return (target && document.querySelector(target)) || element;
+  }
+
   function refresh(element, waitMin = 0) {
-    if (due.has(element)) return;
+    const place = placeOf(element);
+    if (due.has(place)) return;
     const wait = Math.max(waitMin, Number(document.body.dataset.refreshMs));
-    const since = performance.now() - (Number(element.dataset.refreshed) || -wait);
+    const since = performance.now() - (Number(place.dataset.refreshed) || -wait);
     const later = setTimeout(() => {
-      due.delete(element);
-      if (!element.isConnected || document.hidden) return;
-      element.dataset.refreshed = performance.now();
-      htmx.trigger(element, "live");
+      due.delete(place);
+      if (!place.isConnected || document.hidden) return;
+      place.dataset.refreshed = performance.now();
+      const asking = element.isConnected ? element : place.querySelector('[hx-trigger^="live"]');
+      if (asking) htmx.trigger(asking, "live");
     }, Math.max(0, wait - since) + Math.random() * wait * 0.1);
-    due.set(element, later);
+    due.set(place, later);
   }
 
   function onProgress(run) {
@@ -177,7 +185,11 @@
     const query = new URLSearchParams({ types });
     if (page.dataset.liveOf) query.set("run_uid", page.dataset.liveOf);
     stream = new EventSource(`/api/v1/events?${query}`);
-    stream.onopen = () => say("");
+    stream.onopen = () => {
+      say("");
+      // What happened since the page was made, and before the stream was open.
+      document.querySelectorAll("[data-live-any]").forEach((part) => refresh(part));
+    };
     stream.onerror = () => {
       if (stream.readyState === EventSource.CLOSED) {
         say("Live updates ended: your session is over, or the collector stopped. Reload the page.");
@@ -257,11 +269,19 @@
   addEventListener("pagehide", () => stream && stream.close());
   addEventListener("pageshow", (event) => event.persisted && follow());
 
+  // A page that answers a form, and is not to be sent again by a reload: what it shows is shown once.
+  const once = document.querySelector("[data-address]");
+  if (once) {
+    history.replaceState(null, "", once.dataset.address);
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+  }
+
   // What no event tells of is asked for anew, as long as somebody looks.
   setInterval(() => {
     if (document.hidden) return;
     document.querySelectorAll("[data-polled]").forEach((part) => htmx.trigger(part, "live"));
   }, POLL_MS);
+
   setInterval(sayAllAgo, AGO_MS);
   follow();
 })();
