@@ -5,7 +5,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test chromium soak lint format bench lock clean
+.PHONY: help install run test chromium screenshots soak lint format bench lock clean
 
 # Python to make .venv with; found by itself unless given: make install PYTHON=/path/to/python3.12
 PYTHON ?=
@@ -28,7 +28,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 help: ## list the targets
 	@echo "Usage: make TARGET [ARGS='…']"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMPS)/package ## set up .venv with the command .venv/bin/edges-collector
 	@echo "Ready: $(BIN)/edges-collector"
@@ -43,6 +43,10 @@ test: $(STAMPS)/dev ## run the test suite (ARGS go to pytest)
 
 chromium: ## see to it that there is a Chromium for the tests of pages
 	@deploy/chromium.sh && echo "There is a Chromium."
+
+screenshots: $(STAMPS)/dev ## make the pictures of the main pages in deploy/screenshots
+	@deploy/chromium.sh
+	@$(BIN)/python -m tests.dashboard.screenshots $(ARGS)
 
 soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
 	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \

@@ -55,6 +55,7 @@ from app.sinks.standing_runs import StandingSinks
 from app.store.database import store_of
 from app.store.protocol import StoreUnavailableError
 from app.supervisor import WorkerSupervisor
+from app.work_settings import WorkSettings
 
 if TYPE_CHECKING:
     from app.reconcile.opened import Reconciliation
@@ -80,7 +81,7 @@ class Collector:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.ingest_token = self._secret(settings.ingest_token, INGEST_TOKEN_FILE)
         self.admin_key = self._secret(settings.admin_key, ADMIN_KEY_FILE)
-        self._worker = WorkerSupervisor(settings, on_events=self._events_raised)
+        self._worker = WorkerSupervisor(WorkSettings.of(settings), on_events=self._events_raised)
         self._store = store_of(settings, on_news=self._worker.wake, on_events=self._events_told)
         self.base_url = str(
             settings.public_url or f"http://{settings.host}:{settings.port}"

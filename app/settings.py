@@ -5,7 +5,6 @@ the file that `COLLECTOR_<NAME>_FILE` names), else a configuration file (TOML, n
 `COLLECTOR_CONFIG`), else the default.
 """
 
-import json
 import os
 import shlex
 from pathlib import Path
@@ -304,13 +303,10 @@ class Settings(BaseSettings):
         """The SQLite file that holds events, endpoints and deliveries, beside the log."""
         return self.log_path.with_name(f"{self.log_path.stem}-outbox.db")
 
-    def disclosed_json(self) -> bytes:
-        """The settings as JSON with secrets in clear: for our own processes, never for a log."""
-        values = self.model_dump(mode="json")
-        for name in type(self).model_fields:
-            if isinstance(value := getattr(self, name), SecretStr):
-                values[name] = value.get_secret_value()
-        return json.dumps(values).encode()
+    @property
+    def asks_edges(self) -> bool:
+        """Whether runs are compared with Edges."""
+        return self.edges_api_key is not None
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import structlog
 
-from app.settings import Settings
+from app.work_settings import WorkSettings
 
 RESTART_S = (0.2, 1.0, 5.0, 15.0)
 """Pauses before a worker that ended is started again; the last one repeats."""
@@ -21,7 +21,9 @@ log = structlog.get_logger("supervisor")
 class WorkerSupervisor:
     """Owns one worker process; see `app.worker` for what is said on its standard input."""
 
-    def __init__(self, settings: Settings, on_events: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, settings: WorkSettings, on_events: Callable[[], None] = lambda: None
+    ) -> None:
         """`on_events` is called whenever the worker has raised events."""
         self._settings = settings
         self._on_events = on_events
@@ -72,7 +74,7 @@ class WorkerSupervisor:
             )
             self._process = process
             if process.stdin is not None:
-                process.stdin.write(self._settings.disclosed_json() + b"\n")
+                process.stdin.write(self._settings.to_json() + b"\n")
             hearing = asyncio.ensure_future(self._hear(process))
             await self._ended(process)
             hearing.cancel()

@@ -23,9 +23,9 @@ from app.observe import configure_logging
 from app.project.pace import Pace
 from app.project.projector import projector_of
 from app.project.rework import rework
-from app.settings import Settings
 from app.store.database import Work, opened_for_work
 from app.store.protocol import StoreUnavailableError
+from app.work_settings import WorkSettings
 
 POLL_S = 1.0
 """How long to wait for a wake-up before looking anyway."""
@@ -67,13 +67,13 @@ class Lifeline:
             self.wait(0)
 
 
-def work(settings: Settings, name: str, lifeline: Lifeline) -> None:
+def work(settings: WorkSettings, name: str, lifeline: Lifeline) -> None:
     """Project until the lifeline is cut."""
     with opened_for_work(settings, name) as store:
         _project(settings, store, lifeline)
 
 
-def _project(settings: Settings, store: Work, lifeline: Lifeline) -> None:
+def _project(settings: WorkSettings, store: Work, lifeline: Lifeline) -> None:
     projector = projector_of(store, settings)
     pace = Pace(settings.projection_burst_s)
     log.info("projecting")
@@ -135,7 +135,7 @@ def main() -> None:
     """Run as a process: see the module."""
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the service, which ends us
-    settings = Settings.model_validate_json(_first_line())
+    settings = WorkSettings.from_json(_first_line())
     configure_logging(settings.log_level, settings.log_format)
     allow_deep_nesting()
     spare_the_garbage_collector()

@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx2
 
+from tests.template import forked
+
 TOKEN = "ingest-token-of-the-tests"
 ADMIN_KEY = "admin-key-of-the-tests"
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 60
 
 
 class CollectorProcess:
@@ -41,21 +43,18 @@ class CollectorProcess:
         self.log_path = data_dir.parent / f"collector-{self.port}.log"
         secrets = {"COLLECTOR_INGEST_TOKEN": TOKEN, "COLLECTOR_ADMIN_KEY": ADMIN_KEY}
         kept = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
-        with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve"],
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                env={
-                    **kept,
-                    "COLLECTOR_PORT": str(self.port),
-                    "COLLECTOR_DRAIN_S": "0",
-                    **(secrets if with_secrets else {}),
-                    **env,
-                },
-                cwd=source,
-                preexec_fn=preexec,  # noqa: PLW1509 - it only sets a limit
-            )
+        environment = {
+            **kept,
+            "COLLECTOR_PORT": str(self.port),
+            "COLLECTOR_DRAIN_S": "0",
+            **(secrets if with_secrets else {}),
+            **env,
+        }
+        self.process = (
+            forked(["serve"], environment, self.log_path)
+            if preexec is None and source is None
+            else self._started(environment, source, preexec)
+        )
         self.http = httpx2.Client(
             base_url=self.base_url,
             headers={"Authorization": f"Bearer {ADMIN_KEY}"},
@@ -63,6 +62,19 @@ class CollectorProcess:
             verify=False,  # reading all certificates takes longer than a request
             timeout=20,
         )
+
+    def _started(
+        self, env: Mapping[str, str], source: Path | None, preexec: Callable[[], None] | None
+    ) -> subprocess.Popen[bytes]:
+        with self.log_path.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "app", "serve"],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=env,
+                cwd=source,
+                preexec_fn=preexec,  # noqa: PLW1509 - it only sets a limit
+            )
 
     @property
     def log(self) -> str:
@@ -77,7 +89,7 @@ class CollectorProcess:
                 if self.http.get("/healthz").status_code == 200:
                     return self
             except httpx2.HTTPError:
-                time.sleep(0.03)
+                time.sleep(0.01)
         raise AssertionError(f"not up after {START_TIMEOUT_S} s: {self.log}")
 
     def send(self, body: bytes, **headers: str) -> httpx2.Response:
@@ -103,7 +115,7 @@ class CollectorProcess:
                 return rows
             cursor = {"cursor": page["next_cursor"]}
 
-    def wait_until_projected(self, timeout_s: float = 30) -> None:
+    def wait_until_projected(self, timeout_s: float = 60) -> None:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             text = self.http.get("/metrics").text
@@ -122,7 +134,7 @@ class CollectorProcess:
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
 
 _PORTS_OF_A_WORKER = 1_000

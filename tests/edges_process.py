@@ -1,7 +1,6 @@
 """A simulated Edges in a process of its own, as tests with real collectors drive it."""
 
-import subprocess
-import sys
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ import httpx2
 import orjson
 
 from tests.collector_process import TOKEN, CollectorProcess, free_port
+from tests.template import forked
 
 KEY = "simulated-key"
 Json = dict[str, Any]
@@ -23,12 +23,12 @@ class EdgesProcess:
     def __init__(self, **scenario: Any) -> None:
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
-        self.process = subprocess.Popen(
+        self.process = forked(
             [
-                *(sys.executable, "-m", "app", "simulate", "--port", str(self.port)),
+                *("simulate", "--port", str(self.port)),
                 *("--api-key", KEY, "--scenario", orjson.dumps(scenario).decode()),
             ],
-            stderr=subprocess.DEVNULL,
+            os.environ,
         )
         self.http = httpx2.Client(
             base_url=f"{self.origin}/v1",
@@ -138,7 +138,7 @@ def simulated_edges(**scenario: Any) -> Iterator[EdgesProcess]:
 
 
 def wait_until(
-    is_so: Callable[[], Any], otherwise: str | Callable[[], str], timeout_s: float = 25
+    is_so: Callable[[], Any], otherwise: str | Callable[[], str], timeout_s: float = 60
 ) -> None:
     until = time.monotonic() + timeout_s
     while not is_so():

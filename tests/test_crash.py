@@ -12,13 +12,13 @@ from tests.collector_process import CollectorProcess
 from tests.conftest import sqlite_only
 from tests.edges_process import wait_until
 from tests.senders import Load, check
+from tests.soak import SOAK
 
 LOG_POINTS = ("log begun", "log before commit", "log after commit")
 WORKER_POINTS = ("projection before commit", "projection after commit")
 
 
-@pytest.mark.timeout(240)
-def test_killed_at_random_20_times_nothing_acknowledged_is_lost(
+def test_killed_at_random_again_and_again_nothing_acknowledged_is_lost(
     start_collector: Callable[..., CollectorProcess],
 ) -> None:
     seed = random.SystemRandom().randrange(10**6)
@@ -26,15 +26,16 @@ def test_killed_at_random_20_times_nothing_acknowledged_is_lost(
     rng = random.Random(seed)
     acknowledged: dict[str, str] = {}
     sent_refs: set[str] = set()
-    for turn in range(20):
+    for turn in range(20 if SOAK else 6):
         collector = start_collector()
         load = Load(collector.base_url, seed + turn)
-        time.sleep(rng.uniform(0.02, 0.5))
+        enough = rng.randrange(1, 150)
+        wait_until(lambda: len(load.acknowledged) >= enough, "nothing is acknowledged")  # noqa: B023
+        time.sleep(rng.uniform(0, 0.1))
         collector.kill()
         load.finish()
         acknowledged |= load.acknowledged
         sent_refs |= set(load.sent)
-    assert len(acknowledged) > 200
     check(start_collector(), acknowledged, sent_refs)
 
 
@@ -44,7 +45,7 @@ def test_killed_in_the_log_nothing_acknowledged_is_lost(
 ) -> None:
     collector = start_collector(env={"COLLECTOR_CRASH_AT": f"{point}:25"})
     load = Load(collector.base_url, 7)
-    assert collector.process.wait(timeout=30) == -9
+    assert collector.process.wait(timeout=60) == -9
     load.finish()
     assert load.acknowledged
     check(start_collector(), load.acknowledged, set(load.sent))
@@ -75,7 +76,7 @@ def test_killed_while_checkpointing_nothing_is_lost(
         env = {"COLLECTOR_CRASH_AT": f"{point}:5", "COLLECTOR_CHECKPOINT_BYTES": "65536"}
         collector = start_collector(env=env)
         load = Load(collector.base_url, 100 + seed)
-        assert collector.process.wait(timeout=30) == -9
+        assert collector.process.wait(timeout=60) == -9
         load.finish()
         acknowledged |= load.acknowledged
         sent_refs |= set(load.sent)
@@ -85,15 +86,15 @@ def test_killed_while_checkpointing_nothing_is_lost(
 def test_sigterm_drains_and_ends_with_0(
     start_collector: Callable[..., CollectorProcess],
 ) -> None:
-    collector = start_collector(env={"COLLECTOR_DRAIN_S": "1.5"})
+    collector = start_collector(env={"COLLECTOR_DRAIN_S": "3"})
     load = Load(collector.base_url, 3, pause_s=0.01)
-    time.sleep(0.5)
+    wait_until(lambda: load.acknowledged, "nothing is acknowledged")
     collector.process.terminate()
-    time.sleep(0.5)
+    wait_until(lambda: "draining" in collector.log, "it does not drain")
     ready = collector.http.get("/readyz")
     assert ready.status_code == 503
     assert not ready.json()["checks"]["accepting"]["ok"]
-    assert collector.process.wait(timeout=30) == 0
+    assert collector.process.wait(timeout=60) == 0
     load.finish()
     assert load.acknowledged
     check(start_collector(), load.acknowledged, set(load.sent))

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import Settings
+from app.work_settings import WorkSettings
 from tests.collector_process import CollectorProcess
 from tests.settings_table import README, with_table
 
@@ -49,8 +50,15 @@ def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, valu
 def test_secrets_are_not_shown() -> None:
     settings = Settings(ingest_token="hush", admin_key="hush")
     assert "hush" not in repr(settings)
-    assert b'"hush"' in settings.disclosed_json()
-    assert Settings.model_validate_json(settings.disclosed_json()) == settings
+
+
+def test_a_worker_is_told_what_it_needs_and_no_key() -> None:
+    settings = Settings(ingest_token="hush", admin_key="hush", edges_api_key="hush", data_dir="x")
+    told = WorkSettings.of(settings)
+    assert told.asks_edges
+    assert told.log_path == Path("x/collector.db")
+    assert WorkSettings.from_json(told.to_json()) == told
+    assert b"hush" not in told.to_json()
 
 
 def test_generated_secrets_are_kept_privately_and_shown_once(tmp_path: Path) -> None:

@@ -265,6 +265,7 @@ def _paths() -> dict[str, Any]:
                 "getSchedule",
                 "A schedule with its runs, its next and its last iterations",
                 "ScheduleDetail",
+                schedules.DETAIL_PARAMETERS,
                 path=("scheduled_run_uid",),
             )
         },

@@ -12,6 +12,14 @@ from app.store.views import RUN_SORTS
 PARAMETERS: dict[str, dict[str, Any]] = {
     "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
     "cursor": {"description": "`next_cursor` of the page before."},
+    "iterations": {
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
+        "description": "How many of the last iterations, at the most.",
+    },
+    "next": {
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5},
+        "description": "How many of the next iterations, at the most.",
+    },
     "format": {
         "schema": {"type": "string", "enum": list(FORMATS)},
         "description": (

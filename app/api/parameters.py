@@ -65,13 +65,13 @@ class Parameters:
         """Whether it is `true`; `false` if it is not given."""
         return self.choice(name, ("true", "false")) == "true"
 
-    def limit(self) -> int:
-        """How many rows a page may have: 1 to 1,000, by default 100."""
-        value = self.text("limit")
+    def limit(self, name: str = "limit", default: int = LIMIT_DEFAULT) -> int:
+        """How many rows there may be: 1 to 1,000."""
+        value = self.text(name)
         if value is None:
-            return LIMIT_DEFAULT
+            return default
         if not re.fullmatch(r"[0-9]{1,4}", value) or not 1 <= int(value) <= LIMIT_MAX:
-            raise bad_parameter("limit", f"must be a whole number from 1 to {LIMIT_MAX}")
+            raise bad_parameter(name, f"must be a whole number from 1 to {LIMIT_MAX}")
         return int(value)
 
     def number(self, name: str) -> int | None:

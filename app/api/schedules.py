@@ -32,6 +32,7 @@ from app.store import cursor
 from app.store.views import RunFilter, RunView, ScheduleFilter, ScheduleView
 
 LIST_PARAMETERS = ("status", "action_name", "limit", "cursor")
+DETAIL_PARAMETERS = ("iterations", "next")
 ACTIONS: tuple[ScheduleAction, ...] = get_args(ScheduleAction)
 
 NEXT_SHOWN = 5
@@ -95,22 +96,24 @@ async def list_schedules(request: Request) -> Response:
 
 async def get_schedule(request: Request) -> Response:
     """One schedule, with its next and its last iterations and the runs that it produced."""
-    Parameters(request, ())
+    parameters = Parameters(request, DETAIL_PARAMETERS)
+    shown = parameters.limit("iterations", ITERATIONS_SHOWN)
+    next_shown = parameters.limit("next", NEXT_SHOWN)
     reader, now_ms = resources_of(request).reader, _now_ms()
     view = await _schedule_of(request)
     phases = phases_of(view)
     zone = read_schedule(record_of(view)).timetable.timezone
-    upcoming, _ = _next(phases, now_ms, NEXT_SHOWN)
+    upcoming, _ = _next(phases, now_ms, next_shown)
     runs = await reader.runs(
         RunFilter(scheduled_run_uid=view.uid), sort="-created", after=None, limit=_RUNS_MAX
     )
     noted: dict[int, int] = {}
     iterations: list[Iteration] = []
     try:
-        iterations = _iterations(view, phases, runs, now_ms)
+        iterations = _iterations(view, phases, runs, now_ms, shown)
         if iterations:
             noted = await reader.missed_iterations(
-                view.uid, from_ms=iterations[0].due_ms, limit=ITERATIONS_SHOWN
+                view.uid, from_ms=iterations[0].due_ms, limit=shown
             )
     except TimetableError:
         pass  # `problem` says so
@@ -136,7 +139,11 @@ async def get_schedule(request: Request) -> Response:
 
 
 def _iterations(
-    view: ScheduleView, phases: Sequence[Phase], runs: Sequence[RunView], now_ms: int
+    view: ScheduleView,
+    phases: Sequence[Phase],
+    runs: Sequence[RunView],
+    now_ms: int,
+    limit: int,
 ) -> list[Iteration]:
     """The last ones, oldest first. Raises TimetableError."""
     created_ms = read_schedule(record_of(view)).created_ms or 0
@@ -144,7 +151,7 @@ def _iterations(
     after_ms = max(created_ms - 1, now_ms - _LOOK_BACK_MS)
     if len(runs) == _RUNS_MAX:  # of earlier ones it is not known what ran
         after_ms = max(after_ms, runs[-1].first_received_ms + GOING_MS_MAX)
-    due = last_due_times(phases, after_ms, now_ms, ITERATIONS_SHOWN)
+    due = last_due_times(phases, after_ms, now_ms, limit)
     return past_iterations(due, [produced(run) for run in runs], settled_ms=view.judged_ms)
 
 

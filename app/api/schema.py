@@ -272,8 +272,8 @@ class Iteration(Moment):
 class ScheduleDetail(Schedule):
     """A schedule with its iterations."""
 
-    next: Annotated[list[Moment], Field(description="The next five, if it stays as it is.")]
-    iterations: Annotated[list[Iteration], Field(description="The last fifty, newest first.")]
+    next: Annotated[list[Moment], Field(description="The next ones, if it stays as it is.")]
+    iterations: Annotated[list[Iteration], Field(description="The last ones, newest first.")]
     runs: Annotated[list[Run], Field(description="The last fifty that it produced, newest first.")]
     record: Annotated[dict[str, Any], Field(description="All that Edges said of it.")]
 

@@ -68,7 +68,7 @@ def create(
             {
                 "name": name,
                 "scopes": [scope.strip() for scope in scopes.split(",")],
-                "expires_at": _expires_at(expires),
+                "expires_at": expires_at(expires),
             }
         )
     except ValidationError as error:
@@ -118,8 +118,8 @@ def revoke(
     sys.stderr.write(f"revoked {record['id']}, {record['name']}\n")
 
 
-def _expires_at(given: str | None) -> str | None:
-    """The time, from a time or a duration. Ends the program if it is neither."""
+def expires_at(given: str | None) -> str | None:
+    """The time in RFC 3339, from one or from a duration. Ends the program if it is neither."""
     if given is None:
         return None
     now = datetime.now(UTC)

@@ -25,6 +25,7 @@ from app.dashboard import (
     run_acts,
     run_parts,
     runs,
+    schedules,
     sign_in,
 )
 from app.dashboard.pages import problem_page
@@ -85,6 +86,10 @@ ROUTES = [
     Route("/first-steps/token", first_steps.show_token, methods=["POST"]),
     Route("/health", health.health),
     Route("/health/live", health.health_live),
+    Route("/schedules", schedules.schedule_list),
+    Route("/schedules/{scheduled_run_uid}", schedules.schedule),
+    Route("/schedules/{scheduled_run_uid}/days", schedules.schedule_days),
+    Route("/schedules/{scheduled_run_uid}/{action}", schedules.act, methods=["POST"]),
     Route("/sign-in", sign_in.sign_in_page),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),

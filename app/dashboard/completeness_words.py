@@ -79,6 +79,13 @@ def _unverified(run: Record, now: datetime) -> Said:
         return Said("warn", headline, [])
     if run["reconciliation"]["problem"]:
         return Said("warn", f"{_NOT_VERIFIED}: Edges could not be asked.", [*_problem(run, now)])
+    if not run["reconciliation"]["checked_at"]:
+        status = run["status"].replace("_", " ").lower()
+        headline = (
+            f"Callbacks say {status}, which may be true of their inputs alone: Edges is asked"
+            " whether the run has ended."
+        )
+        return Said("busy", headline, [*_next(run, now)])
     headline = f"{_NOT_VERIFIED} yet: its inputs and results are being compared with Edges."
     return Said("busy", headline, [*_next(run, now)])
 

@@ -101,14 +101,16 @@ async def overview(
 
 def completeness_of(request: Request, run: dict[str, Any]) -> dict[str, Any]:
     """What the head and the panel about completeness are made of."""
-    may_act = run["reconciliation"] is not None and api_of(request).access.may("write")
+    reconciliation = run["reconciliation"]
+    may_act = reconciliation is not None and api_of(request).access.may("write")
+    # Until Edges was asked, a status is one that callbacks showed, maybe of their inputs alone.
+    is_known = reconciliation is not None and reconciliation["checked_at"] is not None
     acts = {
         "reconcile": may_act,
         "resume": may_act and run["status"] == "STOPPED",
         "continue": may_act and run["status"] in _CONTINUABLE,
-        "cancel": may_act and run["status"] not in TERMINAL_STATUSES,
+        "cancel": may_act and not (is_known and run["status"] in TERMINAL_STATUSES),
     }
-    reconciliation = run["reconciliation"]
     is_open = run["completeness"] == "open"
     return {
         "run": run,
@@ -231,7 +233,7 @@ async def run_events(request: Request) -> Response:
     page = await api.get("events", asked)
     latest: Query = {"run_uid": uid, "limit": str(DELIVERIES_SHOWN)}
     deliveries = await api.get("deliveries", latest)
-    endpoints = await api.get("endpoints", {"limit": 100}) if deliveries["data"] else {"data": []}
+    endpoints = await api.get("endpoints") if deliveries["data"] else {"data": []}
     here = path_of(uid, "events")
     kept = {"types": chosen} if chosen else {}
     following = {**kept, "cursor": page["next_cursor"]}

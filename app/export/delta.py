@@ -93,7 +93,12 @@ def _all(callback: CountedCallback) -> None:
 
 
 class Weighing:
-    """Goes through the log of a run from its beginning, and finds what is new in the end."""
+    """Goes through the log of a run from its beginning, and finds what is new in the end.
+
+    It holds the digests that matter, and so is the one part of exports that grows with a run: by
+    some 350 MB, and 4 s, for each million of results that `/outputs` listed or that came since the
+    last load. Runs that were not walked, and have no conflicts, need none of it.
+    """
 
     def __init__(
         self,

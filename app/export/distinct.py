@@ -9,6 +9,7 @@ import struct
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
@@ -105,37 +106,23 @@ class KeepFirst(Keeper):
         self._keys.close()
 
 
-class _Places:
-    """A set of places in the order of results: a bit for each."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-
-    def add(self, place: int) -> None:
-        """Take it in."""
-        byte = place >> 3
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits)))
-        self._bits[byte] |= 1 << (place & 7)
-
-    def drop(self, place: int) -> None:
-        """Take out one that was added."""
-        self._bits[place >> 3] &= ~(1 << (place & 7))
-
-    def __contains__(self, place: int) -> bool:
-        byte = place >> 3
-        return byte < len(self._bits) and bool(self._bits[byte] >> (place & 7) & 1)
+_DROPPED, _KEPT, _FILLED = 0, 1, 2
 
 
 class _KeepAfterLook(Keeper):
-    """Notes ahead at which places the results are that are kept."""
+    """Notes ahead what becomes of each result: a byte for each, 1 MB for a million."""
 
     looks_ahead: ClassVar[bool] = True
 
     def __init__(self, value_bytes: int, expected: int, folder: Path | None) -> None:
         self._keys = KeyTable(value_bytes, expected=expected, folder=folder)
         self._noted = self._passed = 0
-        self._places = _Places()
+        self._fates = bytearray()
+
+    def _next_fates(self, results: int) -> bytearray:
+        """Those of so many results."""
+        start, self._passed = self._passed, self._passed + results
+        return self._fates[start : self._passed].ljust(results, bytes((_DROPPED,)))
 
     def finish(self) -> None:
         """Raises GoneError if there were fewer results than were noted."""
@@ -158,26 +145,25 @@ class KeepLast(_KeepAfterLook):
 
     def note(self, results: Sequence[Noted], key_of: KeyOf) -> None:
         """Of two of a key the later one is kept."""
-        keys, places = self._keys, self._places
+        keys, fates = self._keys, self._fates
+        fates += bytes((_KEPT,)) * len(results)
+        find = keys.find
         for number, result in enumerate(results, self._noted):
             key = key_of(result)
             if key is not None:
-                place = keys.find(key)
+                place = find(key)
                 if place < 0:
                     place = ~place
                 else:
-                    places.drop(_read_place(keys.memory, place)[0])
+                    fates[_read_place(keys.memory, place)[0]] = _DROPPED
                 _write_place(keys.memory, place, number)
-            places.add(number)
         self._noted += len(results)
         keys.rest(len(results))
 
     def kept(self, results: Sequence[Row], key_of: KeyOf) -> list[Row]:
         """Those after which none of their key is to come."""
         del key_of
-        places, start = self._places, self._passed
-        self._passed += len(results)
-        return [result for number, result in enumerate(results, start) if number in places]
+        return list(compress(results, self._next_fates(len(results))))
 
 
 _ENTRY_BYTES, _read_entry, _write_entry = packed("<qQQ")
@@ -196,42 +182,43 @@ class KeepMerged(_KeepAfterLook):
     def __init__(self, *, expected: int = 0, folder: Path | None = None) -> None:
         super().__init__(_ENTRY_BYTES, expected, folder)
         self._aside = _Aside(folder)
-        self._to_fill = _Places()
 
     def note(self, results: Sequence[Noted], key_of: KeyOf) -> None:
         """Put aside what later results say."""
-        keys = self._keys
+        keys, fates = self._keys, self._fates
+        fates += bytes((_KEPT,)) * len(results)
+        find = keys.find
         for number, result in enumerate(results, self._noted):
             key = key_of(result)
-            place = ~0 if key is None else keys.find(key)
-            if place < 0:
-                self._places.add(number)
-                if key is not None:
-                    _write_entry(keys.memory, ~place, hash(result.text), number, 0)
+            if key is None:
                 continue
+            place = find(key)
+            if place < 0:
+                _write_entry(keys.memory, ~place, hash(result.text), number, 0)
+                continue
+            fates[number] = _DROPPED
             known, first, where = _read_entry(keys.memory, place)
             if hash(result.text) != known:
                 where = self._aside.add(result.text, where)
-                self._to_fill.add(first)
+                fates[first] = _FILLED
                 _write_entry(keys.memory, place, known, first, where)
         self._noted += len(results)
         keys.rest(len(results))
 
     def kept(self, results: Sequence[Row], key_of: KeyOf) -> list[Row]:
         """Those of a key that did not come before, filled."""
-        keys, found = self._keys, []
-        for number, result in enumerate(results, self._passed):
-            if number in self._places:
-                if number in self._to_fill and result.data.__class__ is dict:
-                    key = key_of(result)
-                    place = ~0 if key is None else keys.find(key)
-                    if place >= 0:
-                        where = _read_entry(keys.memory, place)[2]
-                        result.fill(self._aside.read(where))
-                found.append(result)
-        self._passed += len(results)
+        keys, fates = self._keys, self._next_fates(len(results))
+        number = fates.find(_FILLED)
+        while number >= 0:
+            result = results[number]
+            if result.data.__class__ is dict:
+                key = key_of(result)
+                place = ~0 if key is None else keys.find(key)
+                if place >= 0:
+                    result.fill(self._aside.read(_read_entry(keys.memory, place)[2]))
+            number = fates.find(_FILLED, number + 1)
         keys.rest(len(results))
-        return found
+        return list(compress(results, fates))
 
     def close(self) -> None:
         """Give everything back."""

@@ -18,7 +18,7 @@ _NO_KEY: Final = bytes(KEY_BYTES)
 
 
 class KeyTable:
-    """Keys of 16 random bytes, such as digests, with some bytes for each. For one thread at a time.
+    """Keys of 16 bytes, with some bytes for each. For one thread at a time.
 
     Open addressing over a mapped file: the kernel writes it out where memory is short, and the
     process lets go of its pages in `rest`. It grows by doubling, so that a quarter of it is free.
@@ -62,7 +62,7 @@ class KeyTable:
         if key == _NO_KEY:
             key = b"\1" + key[1:]
         memory, size = self.memory, self._entry_bytes
-        place = (int.from_bytes(key[:6], "little") & self._mask) * size
+        place = (hash(key) & self._mask) * size
         while True:
             found = memory[place : place + KEY_BYTES]
             if found == key:
@@ -87,7 +87,7 @@ class KeyTable:
             key = old[start : start + KEY_BYTES]
             if key == _NO_KEY:
                 continue
-            place = (int.from_bytes(key[:6], "little") & mask) * size
+            place = (hash(key) & mask) * size
             while memory[place : place + KEY_BYTES] != _NO_KEY:
                 place += size
                 if place == end:

@@ -56,17 +56,25 @@ def key_fields(action_name: str | None) -> Sequence[str]:
     return MOST_SPECIFIC_FIRST
 
 
+_NUMBERS = {
+    name: bytes([number])
+    for number, name in enumerate((*MOST_SPECIFIC_FIRST, *COMMENT, *REACTION), start=1)
+}
+_ANY = b"\0"
+_TEXT_BYTES_MAX = 14
+
+
 def auto_key(action_name: str | None) -> KeyOf:
     """The key of what an action returns, as `auto` has it."""
-    fields = [(name, name.encode() + b"\0") for name in key_fields(action_name)]
+    fields = [(name, _NUMBERS[name]) for name in key_fields(action_name)]
 
     def key_of(result: Result | Skimmed) -> bytes | None:
         data = result.data
         if data.__class__ is dict:
-            for name, prefix in fields:
+            for name, number in fields:
                 value = data.get(name)
                 if value is not None and (text := key_text(value)):
-                    return digest(prefix + text)
+                    return _key(number, text)
         return None
 
     return key_of
@@ -77,9 +85,23 @@ def key_by(value_of: Callable[[Result | Skimmed], Json]) -> KeyOf:
 
     def key_of(result: Result | Skimmed) -> bytes | None:
         text = key_text(value_of(result))
-        return digest(text) if text else None
+        return _key(_ANY, text) if text else None
 
     return key_of
+
+
+def _key(number: bytes, text: bytes) -> bytes:
+    """16 bytes: most ids are so short that they fit in as they are, and need no digest.
+
+    The last byte tells: the length of the text, or something beyond any.
+    """
+    if len(text) <= _TEXT_BYTES_MAX:
+        return number + text.ljust(_TEXT_BYTES_MAX, b"\0") + _LENGTHS[len(text)]
+    found = digest(number + text)
+    return found[:-1] + bytes((found[-1] | 0x80,))
+
+
+_LENGTHS = [bytes([length]) for length in range(_TEXT_BYTES_MAX + 1)]
 
 
 def key_text(value: Json) -> bytes:
@@ -90,6 +112,8 @@ def key_text(value: Json) -> bytes:
     kind = value.__class__
     if kind is str:
         return value.encode()  # type: ignore[no-any-return]
+    if kind is int:
+        return b"%d" % value
     if value is None or value in ([], {}):
         return b""
     text = canonical(value)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 from time import perf_counter, process_time, time_ns
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.event import Event
 from app.listed import digests_of
@@ -17,7 +17,6 @@ from app.project.reading import Reading, read_callback
 from app.project.recount import has_any, recount
 from app.project.telling import Telling
 from app.proof import is_reset
-from app.settings import Settings
 from app.store.database import Rebuild, Work
 from app.store.protocol import LogReader, Projection
 from app.store.rows import (
@@ -29,6 +28,10 @@ from app.store.rows import (
     InputRow,
     Known,
 )
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from app.work_settings import WorkSettings
 
 BATCH_MAX = 1_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -232,13 +235,13 @@ class Projector:
         return found
 
 
-def projector_of(store: Work | Rebuild, settings: Settings) -> Projector:
+def projector_of(store: Work | Rebuild, settings: "Settings | WorkSettings") -> Projector:
     """What projects a database as the settings want it."""
     return Projector(
         store.log,
         store.projection,
         settings.result_keys,
-        asks_edges=settings.edges_api_key is not None,
+        asks_edges=settings.asks_edges,
     )
 
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.settings import Settings
 from app.store import migrations
 from app.store.migrations import SchemaState
 from app.store.protocol import (
@@ -30,12 +29,14 @@ from app.store.sqlite.source import SqliteSource
 from app.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
+    from app.settings import Settings
     from app.store.postgres.reader import PostgresReader
     from app.store.postgres.target import PostgresTarget
+    from app.work_settings import WorkSettings
 
 
 def store_of(
-    settings: Settings,
+    settings: "Settings",
     on_news: Callable[[], None],
     on_events: Callable[[], None] = lambda: None,
 ) -> Store:
@@ -57,7 +58,7 @@ def store_of(
     return PostgresStore(settings.postgres_url, on_news=on_news, on_events=on_events)
 
 
-def schema_states(settings: Settings) -> list[SchemaState]:
+def schema_states(settings: "Settings") -> list[SchemaState]:
     """How far each part of the database is; nothing is changed, and nothing made.
 
     A part of which nothing is applied does not exist yet. Raises SchemaError if the database
@@ -70,7 +71,7 @@ def schema_states(settings: Settings) -> list[SchemaState]:
     return sqlite_migrations.states(_files(settings))
 
 
-def migrate(settings: Settings) -> dict[str, list[str]]:
+def migrate(settings: "Settings") -> dict[str, list[str]]:
     """Bring the database up to the newest schema; the names of the steps applied, by part.
 
     Other replicas may do the same meanwhile; a SQLite database may not be in use. Raises
@@ -83,7 +84,7 @@ def migrate(settings: Settings) -> dict[str, list[str]]:
     return sqlite_migrations.migrate_files(_files(settings))
 
 
-def _files(settings: Settings) -> Mapping[str, Path]:
+def _files(settings: "Settings") -> Mapping[str, Path]:
     paths = (settings.log_path, settings.projection_path, settings.outbox_path)
     return dict(zip(migrations.PARTS, paths, strict=True))
 
@@ -97,7 +98,7 @@ class Work(NamedTuple):
 
 
 @contextmanager
-def opened_for_work(settings: Settings, worker_name: str) -> Iterator[Work]:
+def opened_for_work(settings: "Settings | WorkSettings", worker_name: str) -> Iterator[Work]:
     """The log and the projection, for one worker. The service has made or migrated them.
 
     No two workers that run at the same time may have the same name.
@@ -126,7 +127,7 @@ def _refuse_pending(states: Sequence[SchemaState]) -> None:
 
 @contextmanager
 def opened_for_copy(
-    given: Settings, wanted: Settings
+    given: "Settings", wanted: "Settings"
 ) -> Iterator[tuple[SqliteSource, "PostgresTarget"]]:
     """The SQLite database of `given` to be read, the PostgreSQL one of `wanted` to be written.
 
@@ -154,7 +155,7 @@ class Rebuild(NamedTuple):
 
 
 @contextmanager
-def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
+def opened_for_rebuild(settings: "Settings") -> Iterator[Rebuild]:
     """The log, and an empty projection that goes away if it does not replace the one in use.
 
     Raises NoLogError, SchemaError if the database is not of this version, or another
@@ -191,7 +192,7 @@ def opened_for_rebuild(settings: Settings) -> Iterator[Rebuild]:
 
 
 @asynccontextmanager
-async def opened_for_reading(settings: Settings) -> AsyncIterator[Reader]:
+async def opened_for_reading(settings: "Settings") -> AsyncIterator[Reader]:
     """What the API reads, without a collector, or beside one that runs; nothing is changed.
 
     Raises NoLogError, SchemaError if the database is not of this version, or another StoreError.
@@ -208,7 +209,7 @@ async def opened_for_reading(settings: Settings) -> AsyncIterator[Reader]:
         await reader.close()
 
 
-async def _opened_reader(settings: Settings) -> "SqliteReader | PostgresReader":
+async def _opened_reader(settings: "Settings") -> "SqliteReader | PostgresReader":
     if settings.postgres_url is not None:
         from app.store.postgres import reader as postgres  # noqa: PLC0415 - needs the extra
 

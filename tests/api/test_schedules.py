@@ -256,6 +256,8 @@ def test_what_is_due_every_minute_is_cut(api: Api) -> None:
     api.poll(NOW - 30 * HOUR)
     api.poll(NOW - 29 * HOUR)
     assert len(api.get("schedules/s1")["iterations"]) == 50
+    more = api.get("schedules/s1", iterations="1000", next="90")
+    assert (len(more["iterations"]), len(more["next"])) == (1_000, 90)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +268,8 @@ def test_what_is_due_every_minute_is_cut(api: Api) -> None:
         ("schedules", {"cursor": "nonsense"}, "cursor"),
         ("schedules", {"status": ""}, "status"),
         ("schedules/s1", {"limit": "5"}, "limit"),
+        ("schedules/s1", {"iterations": "1001"}, "iterations"),
+        ("schedules/s1", {"next": "0"}, "next"),
     ],
 )
 def test_a_bad_query_is_refused_by_name(

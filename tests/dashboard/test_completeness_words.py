@@ -152,6 +152,12 @@ def test_what_keeps_edges_from_being_asked_is_said_once_with_when_it_is_tried_ag
     assert "Edges is asked again at 2026-11-26 09:00 UTC." in words
 
 
+def test_what_callbacks_say_is_no_end_until_edges_was_asked() -> None:
+    words = told(run("unverified", reconciliation=reconciliation(checked_at=None, is_over=False)))
+    assert words.startswith("Callbacks say succeeded, which may be true of their inputs alone")
+    assert "Finished" in told(run("unverified"))
+
+
 def test_a_run_that_goes_on_promises_nothing() -> None:
     said = completeness_words(run("open"), NOW)
     assert said.tone == "busy"

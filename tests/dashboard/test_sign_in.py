@@ -56,7 +56,7 @@ def test_a_live_part_of_an_ended_session_leads_to_sign_in(
         page = visit.page
         expect(page.locator("#runs")).to_be_visible()
         visit.context.clear_cookies()
-        page.evaluate("htmx.ajax('GET', '/', '#runs')")
+        page.evaluate("() => { htmx.ajax('GET', '/', '#runs') }")
         expect(page.get_by_text("Your session ended")).to_be_visible()
 
 

@@ -74,10 +74,10 @@ def says_the_same(collector: CollectorProcess, snapshot: Path) -> None:
 
 def downloads_the_same(collector: CollectorProcess, snapshot: Path) -> None:
     for name, path in DOWNLOADS.items():
-        now = collector.http.get(f"/api/v1/{path}").content
+        then, now = (snapshot / name).read_bytes(), collector.http.get(f"/api/v1/{path}").content
         if name == "results.ndjson":
-            now = as_spelled_then(now)
-        assert now == (snapshot / name).read_bytes()
+            then, now = as_spelled_then(then), as_spelled_then(now)
+        assert now == then
 
 
 def as_spelled_then(lines: bytes) -> bytes:

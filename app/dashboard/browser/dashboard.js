@@ -91,6 +91,10 @@
     for (const element of place.querySelectorAll("[data-value]")) {
       const value = valueAt(run, element.dataset.value);
       if (typeof value === "number") put(element, format.format(value));
+      if (typeof value === "string" && value) put(element, value);
+    }
+    for (const element of place.querySelectorAll("[data-known]")) {
+      element.hidden = (valueAt(run, element.dataset.known) ?? null) === null;
     }
     setChip(place.querySelector("[data-chip=status]"), run.status);
     setChip(place.querySelector("[data-chip=completeness]"), run.completeness);

@@ -34,6 +34,9 @@ driver.register_adapter(type(None), lambda none: none)
 BUSY_TIMEOUT_S = 2.0
 """How long a statement waits for a lock that another process holds."""
 
+OPENING_TIMEOUT_S = 30.0
+"""Likewise for opening a file: the worker of a server that was killed may be at it for a while."""
+
 
 def connect_writer(
     path: Path, *, cache_kib: int = 16_384, synchronous: str = "FULL", is_alone: bool = False
@@ -51,7 +54,10 @@ def connect_writer(
     connection = _connect(path, f"file:{_quoted(path)}?mode=rwc")
     if is_alone:  # before the file is touched: then it is locked for good at the first touch
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    else:
+        connection.execute(f"PRAGMA busy_timeout = {int(OPENING_TIMEOUT_S * 1000)}")
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
