@@ -15,14 +15,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+COMMAND_TIMEOUT_S = 100
 _ORDER_BYTES_MAX = 256 * 1024
 _LOADED = (
     *("app.cli.serve", "app.cli.simulate", "app.store.postgres.store"),
     *("app.store.postgres.budget", "app.store.postgres.queue"),
+    *("app.cli.copy", "app.cli.export", "app.cli.migrate", "app.cli.reconcile"),
 )
 
 
@@ -63,13 +67,39 @@ class Forked:
         return self.returncode
 
 
-def forked(arguments: Sequence[str], env: Mapping[str, str], stderr: Path | None = None) -> Forked:
+def forked(
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    stderr: Path | None = None,
+    stdout: Path | None = None,
+) -> Forked:
     """`edges-collector` with these arguments and this environment."""
-    order = {"arguments": list(arguments), "env": dict(env), "stderr": str(stderr or os.devnull)}
+    order = {
+        "arguments": list(arguments),
+        "env": dict(env),
+        "stdout": str(stdout or os.devnull),
+        "stderr": str(stderr or os.devnull),
+    }
     ours, theirs = socket.socketpair()
     with theirs:
         socket.send_fds(_template()[0], [json.dumps(order).encode()], [theirs.fileno()])
     return Forked(int(ours.recv(16)), ours)
+
+
+def ran(
+    *arguments: str, env: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """What comes of a command, with `env` in place of this process's settings."""
+    kept = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
+    with tempfile.TemporaryDirectory() as folder:
+        stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
+        process = forked(arguments, {**kept, **env}, stderr, stdout)
+        try:
+            code = process.wait(COMMAND_TIMEOUT_S)
+        finally:
+            process.kill()
+        said = stdout.read_text("utf-8"), stderr.read_text("utf-8")
+    return subprocess.CompletedProcess(arguments, code, *said)
 
 
 @functools.cache
@@ -131,8 +161,9 @@ def _carry_out(order: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["env"])
     importlib.reload(crash_points)  # which read the environment when it was loaded
-    with Path(order["stderr"]).open("wb") as stderr:
-        os.dup2(stderr.fileno(), sys.stderr.fileno())
+    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        with Path(order[name]).open("wb") as file:
+            os.dup2(file.fileno(), stream.fileno())
     sys.argv = ["edges-collector", *order["arguments"]]
     cli.main()
 

@@ -1,6 +1,5 @@
 """Killed at named points and at random, under load: every acknowledged callback is there, once."""
 
-import os
 import random
 import time
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from tests.collector_process import CollectorProcess
 from tests.conftest import sqlite_only
 from tests.edges_process import wait_until
 from tests.senders import Load, check
+from tests.soak import SOAK
 
-SOAK = int(os.environ.get("COLLECTOR_SOAK", "0")) // 20
 LOG_POINTS = ("log begun", "log before commit", "log after commit")
 WORKER_POINTS = ("projection before commit", "projection after commit")
 
@@ -27,7 +26,7 @@ def test_killed_at_random_again_and_again_nothing_acknowledged_is_lost(
     rng = random.Random(seed)
     acknowledged: dict[str, str] = {}
     sent_refs: set[str] = set()
-    for turn in range(SOAK or 6):
+    for turn in range(20 if SOAK else 6):
         collector = start_collector()
         load = Load(collector.base_url, seed + turn)
         enough = rng.randrange(1, 150)

@@ -2,14 +2,15 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from app.canonical import dumps
 from app.crash_points import reach
 from app.kinds import Kinds
+from app.sinks.file_table import FileTable
 from app.sinks.location import Location, SinkError
 from app.sinks.parts import Part, Written
 from app.sinks.table import (
@@ -21,16 +22,13 @@ from app.sinks.table import (
     Change,
     Column,
     Dialect,
-    Layout,
     Rows,
     TableType,
     quoted,
-    read_field,
     refuse_foreign,
     spelled_field,
     told,
 )
-from app.store.sqlite.thread import StoreThread
 from app.store.views import Fields
 
 if TYPE_CHECKING:
@@ -57,15 +55,15 @@ _LINE_BYTES_MAX = 1024 * 1024 * 1024
 _STAGED = quoted("edges_staged")
 _TIME_TEXT = "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
 
-T = TypeVar("T")
 
-
-class DuckdbTable:
+class DuckdbTable(FileTable):
     """The target of a `duckdb:///…#table`.
 
     There is no primary key: DuckDB cannot delete a row and insert its successor within one
     transaction if there is one. What is merged has each key once.
     """
+
+    _connection: "DuckDBPyConnection"
 
     def __init__(self, location: Location) -> None:
         try:
@@ -74,46 +72,13 @@ class DuckdbTable:
             raise SinkError(
                 "DuckDB needs the extra `duckdb`: pip install 'edges-collector[duckdb]'"
             ) from missing
-        self._error = duckdb.Error
+        super().__init__(location, DIALECT, duckdb.Error)
         self._connect = duckdb.connect
-        self._location = location
-        self._thread: StoreThread | None = None
-        self._connection: DuckDBPyConnection
-        self._layout: Layout
-        self._table = location.table[0]
 
-    async def open(self) -> None:
-        """Open or make the file, and make the tables where they are missing."""
-        self._thread = StoreThread("duckdb-sink")
-        await self._run(self._open)
-
-    def _open(self) -> None:
-        path = self._location.path
-        if not path.parent.is_dir():
-            raise SinkError(f"{self._location.shown}: there is no folder {path.parent}")
-        self._connection = self._connect(path)
-        self._connection.execute("SET TimeZone = 'UTC'")
-        with self._transaction():
-            self._make()
-            self._layout = self._read_layout()
-
-    async def close(self) -> None:
-        """Close the file, with all in it that was written beside it."""
-        if self._thread is not None:
-            await self._thread.close(lambda: None)
-            if hasattr(self, "_connection"):
-                self._connection.close()
-
-    async def version(self, run_uid: str) -> str | None:
-        """As its `__runs` has it."""
-        rows = await self._run(
-            self._rows, f"SELECT version FROM {self._sql(RUNS_SUFFIX)} WHERE run_uid = ?", run_uid
-        )
-        return rows[0][0] or None if rows else None
-
-    async def prepare(self, fields: Fields) -> list[str]:
-        """Columns are added; those whose values outgrew their type are altered."""
-        return await self._run(self._prepare, fields)
+    def _connected(self, path: Path) -> "DuckDBPyConnection":
+        connection = self._connect(path)
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
 
     def _prepare(self, fields: Fields) -> list[str]:
         changes = self._layout.changes(fields)
@@ -184,14 +149,8 @@ class DuckdbTable:
             )
         return int(count)
 
-    def _sql(self, suffix: str = "") -> str:
-        return f"main.{quoted(self._table + suffix)}"
-
-    def _rows(self, sql: str, *values: object) -> list[Any]:
-        return self._connection.execute(sql, list(values)).fetchall()
-
     def _there(self, suffix: str = "") -> dict[str, str]:
-        """The columns that a table has, with their types; none if it is not there."""
+        """As DuckDB spells them."""
         return dict(
             self._rows(
                 "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'main'"
@@ -219,16 +178,6 @@ class DuckdbTable:
         )
         for name in KEY:
             self._note(Column(name, name, Kinds.TEXT))
-
-    def _read_layout(self) -> Layout:
-        known = self._rows(f"SELECT field, column_name, kinds FROM {self._sql(COLUMNS_SUFFIX)}")
-        return Layout(
-            DIALECT,
-            self._table,
-            [(read_field(name), column, kinds) for name, column, kinds in known],
-            self._there(),
-            is_adopted="is_adopted" in self._there(COLUMNS_SUFFIX),
-        )
 
     def _note(self, column: Column) -> None:
         execute, table = self._connection.execute, self._sql(COLUMNS_SUFFIX)
@@ -273,14 +222,6 @@ class DuckdbTable:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
-
-    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
-        if self._thread is None:
-            raise SinkError("the table is not open")
-        try:
-            return await self._thread.run(function, *arguments)
-        except self._error as error:
-            raise SinkError(f"{self._location.shown}: {error}") from error
 
 
 def _lines(rows: Rows, portion: Any) -> bytes:

@@ -1,12 +1,13 @@
 """A table of a SQLite file: each run is staged beside it, and merged in one transaction."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from pathlib import Path
 
 from app.crash_points import reach
 from app.kinds import Kinds
+from app.sinks.file_table import FileTable
 from app.sinks.location import Location, SinkError
 from app.sinks.parts import Part, Written
 from app.sinks.table import (
@@ -23,13 +24,11 @@ from app.sinks.table import (
     TableType,
     no_key,
     quoted,
-    read_field,
     refuse_foreign,
     spelled_field,
     told,
 )
 from app.store.sqlite.driver import Connection, Error, driver, rolled_back
-from app.store.sqlite.thread import StoreThread
 from app.store.views import Fields
 
 DIALECT = Dialect(
@@ -55,53 +54,21 @@ BUSY_TIMEOUT_S = 30
 _STAGED = f"temp.{quoted('edges_staged')}"
 _NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
-T = TypeVar("T")
 
-
-class SqliteTable:
+class SqliteTable(FileTable):
     """The target of a `sqlite:///…#table`."""
 
+    _connection: Connection
+
     def __init__(self, location: Location) -> None:
-        self._location = location
-        self._thread: StoreThread | None = None
-        self._connection: Connection
-        self._layout: Layout
-        self._table = location.table[0]
+        super().__init__(location, DIALECT, Error)
 
-    async def open(self) -> None:
-        """Open or make the file, and make the tables where they are missing."""
-        self._thread = StoreThread("sqlite-sink")
-        await self._run(self._open)
-
-    def _open(self) -> None:
-        path = self._location.path
-        if not path.parent.is_dir():
-            raise SinkError(f"{self._location.shown}: there is no folder {path.parent}")
-        self._connection = driver.connect(
+    def _connected(self, path: Path) -> Connection:
+        connection: Connection = driver.connect(
             str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        self._connection.execute("PRAGMA temp_store = FILE")
-        with self._transaction():
-            self._make()
-            self._layout = self._read_layout()
-
-    async def close(self) -> None:
-        """Close the file."""
-        if self._thread is not None:
-            await self._thread.close(lambda: None)
-            if hasattr(self, "_connection"):
-                self._connection.close()
-
-    async def version(self, run_uid: str) -> str | None:
-        """As its `__runs` has it."""
-        rows = await self._run(
-            self._rows, f"SELECT version FROM {self._sql(RUNS_SUFFIX)} WHERE run_uid = ?", run_uid
-        )
-        return rows[0][0] or None if rows else None
-
-    async def prepare(self, fields: Fields) -> list[str]:
-        """Columns are added; values that outgrew the type of theirs are made texts."""
-        return await self._run(self._prepare, fields)
+        connection.execute("PRAGMA temp_store = FILE")
+        return connection
 
     def _prepare(self, fields: Fields) -> list[str]:
         if not self._layout.changes(fields):
@@ -167,14 +134,8 @@ class SqliteTable:
             )
         return int(count)
 
-    def _sql(self, suffix: str = "") -> str:
-        return f"main.{quoted(self._table + suffix)}"
-
-    def _rows(self, sql: str, *values: object) -> list[Any]:
-        return self._connection.execute(sql, values).fetchall()
-
     def _there(self, suffix: str = "") -> dict[str, str]:
-        """The columns that a table has, with their types; none if it is not there."""
+        """As SQLite spells them."""
         return dict(self._rows("SELECT name, type FROM pragma_table_info(?)", self._table + suffix))
 
     def _make(self) -> None:
@@ -203,16 +164,6 @@ class SqliteTable:
         )
         for name in KEY:
             self._note(Column(name, name, Kinds.TEXT))
-
-    def _read_layout(self) -> Layout:
-        known = self._rows(f"SELECT field, column_name, kinds FROM {self._sql(COLUMNS_SUFFIX)}")
-        return Layout(
-            DIALECT,
-            self._table,
-            [(read_field(name), column, kinds) for name, column, kinds in known],
-            self._there(),
-            is_adopted="is_adopted" in self._there(COLUMNS_SUFFIX),
-        )
 
     def _current_layout(self) -> Layout:
         """The one that is known, unless somebody else has changed it."""
@@ -262,14 +213,6 @@ class SqliteTable:
             rolled_back(self._connection)
             raise
         self._connection.execute("COMMIT")
-
-    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
-        if self._thread is None:
-            raise SinkError("the table is not open")
-        try:
-            return await self._thread.run(function, *arguments)
-        except Error as error:
-            raise SinkError(f"{self._location.shown}: {error}") from error
 
 
 def _definition(column: Column) -> str:

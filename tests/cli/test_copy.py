@@ -1,9 +1,7 @@
 """`edges-collector copy`: one command, whatever cuts it off."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,20 +18,13 @@ from tests.databases import fresh_postgres, run
 from tests.project.test_merge import arrival
 from tests.store.telling import begin_telling, causes, deliver, told
 from tests.store.test_copying import append, copied, outbox, some_arrivals
+from tests.template import ran
 
 
 def copy(
     source: str, target: str, *more: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app", "copy", "--from", source, "--to", target, *more]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **(env or {})},
-    )
+    return ran("copy", "--from", source, "--to", target, *more, env=env or {})
 
 
 @pytest.fixture

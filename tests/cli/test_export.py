@@ -3,11 +3,9 @@
 import csv
 import io
 import json
-import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -23,21 +21,13 @@ from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
 from tests.conftest import sqlite_only
 from tests.sinks.listed import TABLES, held, location_of
+from tests.template import ran
 
 
 def export(
     env: Mapping[str, str], *arguments: str, code: int = 0, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    called = [sys.executable, "-m", "app", "export", *arguments]
-    kept = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
-    done = subprocess.run(
-        called,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**kept, **env, **more},
-    )
+    done = ran("export", *arguments, env={**env, **more})
     assert done.returncode == code, (done.stdout, done.stderr)
     return done
 

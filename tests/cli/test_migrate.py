@@ -1,10 +1,8 @@
 """`edges-collector migrate`: what it says, how it ends, and that looking changes nothing."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,15 +10,13 @@ from app.store.migrations import PARTS
 from tests.callbacks import sent
 from tests.collector_process import CollectorProcess
 from tests.conftest import sqlite_only
+from tests.template import ran
 
 MISSING = "`edges-collector migrate up` or `serve` makes it"
 
 
 def migrate(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app", "migrate", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **env}
-    )
+    return ran("migrate", *arguments, env=env)
 
 
 def test_from_nothing_to_up_to_date(database: Mapping[str, str]) -> None:

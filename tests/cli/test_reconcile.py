@@ -1,9 +1,7 @@
 """`edges-collector reconcile`: on a database, and at a running server."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from app.store.sqlite.store import held_lock
 from tests.collector_process import ADMIN_KEY, CollectorProcess, free_port
 from tests.conftest import postgres_only, sqlite_only
 from tests.edges_process import EdgesProcess, simulated_edges
+from tests.template import ran
 
 Start = Callable[..., CollectorProcess]
 
@@ -27,11 +26,7 @@ def edges() -> Iterator[EdgesProcess]:
 def reconcile(
     env: Mapping[str, str], *arguments: str, code: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app", "reconcile", *arguments]
-    kept = {name: value for name, value in os.environ.items() if "COLLECTOR" not in name}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env={**kept, **env}
-    )
+    done = ran("reconcile", *arguments, env=env)
     assert done.returncode == code, (done.stdout, done.stderr)
     return done
 

@@ -21,6 +21,7 @@ from tests.erase.erasing import Erasing
 from tests.erase.people import FIELD, PERSON, jane, other
 from tests.project.test_merge import arrival, exported, project
 from tests.project.test_telling import PROFILE, RUN, answer
+from tests.soak import examples
 
 RESULTS = (
     jane(),
@@ -80,7 +81,7 @@ def _page(source: Source, rows: Sequence[Any]) -> Arrival:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(a_history(), st.integers(0, 7), st.integers(0, 10**6))
-@settings(max_examples=6, **PROFILE)
+@settings(max_examples=examples(3), **PROFILE)
 def test_the_end_is_the_same(kind: str, history: list[Arrival], asked_at: int, seed: int) -> None:
     rng = random.Random(seed)
     states = []

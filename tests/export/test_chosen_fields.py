@@ -16,6 +16,7 @@ from app.export.table import Shape
 from app.store.views import ResultFilter
 from tests.export.catalogued import fields_of
 from tests.export.test_csv_writer import OBJECT, SECTION, result
+from tests.soak import examples
 
 ONE = result(
     {
@@ -132,7 +133,7 @@ def test_the_error_of_an_input_is_a_name() -> None:
 
 
 @given(OBJECT, SECTION, st.data())
-@settings(max_examples=120)
+@settings(max_examples=examples(40))
 def test_either_shape_keeps_the_same(data: Any, custom_data: Any, draw: st.DataObject) -> None:
     """Flattening what is left of a record gives what is left of the columns."""
     one = result(data, custom_data)

@@ -27,6 +27,7 @@ from app.export.table import input_lines, result_lines
 from app.store.views import Fields
 from tests.export.catalogued import fields_in, fields_of
 from tests.export.walk import csv_by_walking, row_by_walking
+from tests.soak import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["", ",", '"', "\r", "\n", "\r\n", ";", "\t", "=1+1", " x ", "\0", "\u2028", "日本語", "🚀"]
@@ -78,7 +79,7 @@ def columns_of(results: Sequence[Result]) -> Columns:
 
 
 @given(RESULTS)
-@settings(max_examples=400)
+@settings(max_examples=examples(100))
 def test_plans_write_what_walking_does(results: list[Result]) -> None:
     columns = columns_of(results)
     assert result_lines(CsvWriter(columns))(results) == csv_by_walking(columns, results)

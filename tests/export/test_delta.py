@@ -30,6 +30,7 @@ from tests.project.test_merge import (
     spelled,
 )
 from tests.project.test_telling import EARLY_MS, RUN, a_walk, answer
+from tests.soak import examples
 
 PROFILE: dict[str, Any] = {
     "deadline": None,
@@ -173,13 +174,13 @@ def told(kind: str, history: Sequence[Entry], chosen: ResultFilter) -> None:
     assert loaded(kind, history, chosen, is_stepwise=False)[0] == most
 
 
-@settings(max_examples=40, **PROFILE)
+@settings(max_examples=examples(15), **PROFILE)
 @given(a_history(), st.sampled_from([ResultFilter(), OF_ROW]))
 def test_loads_add_up_to_all_that_counted(history: list[Entry], chosen: ResultFilter) -> None:
     told("sqlite", history, chosen)
 
 
-@settings(max_examples=6, **PROFILE)
+@settings(max_examples=examples(3), **PROFILE)
 @given(a_history())
 def test_loads_add_up_in_postgres_too(history: list[Entry]) -> None:
     postgres()

@@ -18,6 +18,7 @@ from app.export.key_table import KeyTable
 from app.export.keys import KeyOf, auto_key
 from app.export.records import Result
 from tests.export.test_csv_writer import result
+from tests.soak import examples
 
 KEY_OF = auto_key("linkedin-extract-people")
 SMALL: st.SearchStrategy[Any] = st.recursive(
@@ -82,7 +83,7 @@ def by_hand(first: Any, later: Any) -> Any:
 
 
 @given(MANY, st.sampled_from(KEEPS), st.integers(1, 9))
-@settings(max_examples=150)
+@settings(max_examples=examples(60))
 def test_one_is_kept_of_each_key(data: list[Any], keep: Keep, size: int) -> None:
     before = canonical(data)
     found = kept(made(data), keep, size)

@@ -23,6 +23,7 @@ from app.store.views import (
     unplaced_key,
 )
 from tests.export.test_csv_writer import result
+from tests.soak import examples
 
 RUN = RunSnapshot("run-1", 9)
 
@@ -93,7 +94,7 @@ KEYS = [
     st.integers(1, 4),
     st.integers(1, 4),
 )
-@settings(max_examples=100)
+@settings(max_examples=examples(40))
 def test_rows_are_what_looking_up_gives(
     inputs: set[bytes], results: list[bytes], portion: int, inputs_at_once: int
 ) -> None:

@@ -29,6 +29,7 @@ from app.export.unparsed import UnparsedResults, left_unparsed
 from app.store.views import CountedCallback
 from tests.export.catalogued import fields_in
 from tests.export.test_csv_writer import SECTION, VALUE, columns_of
+from tests.soak import examples
 
 KEYS = ("results",)
 
@@ -120,7 +121,7 @@ BODIES = st.lists(
 @example([{"results": [{"a": None, "b": {"c": None}}, {"a": {"b": 1}, "b": {}}]}], 1)
 @example([{"results": [{"a": {"b": None}}, {"a": {}}]}], 1)
 @example([{"results": [{"": 1, "a\0b": "\0"}]}], 1)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_what_is_read_is_what_was_given(bodies: list[Any], size: int) -> None:
     callbacks = [of_body(dumps(body), number) for number, body in enumerate(bodies)]
     results = parsed(callbacks)
@@ -132,7 +133,7 @@ def test_what_is_read_is_what_was_given(bodies: list[Any], size: int) -> None:
 
 
 @given(BODIES, st.sampled_from([None, 0, "\r\n\t"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_arrow_reads_json_as_the_collector_does_or_not_at_all(
     bodies: list[Any], indent: int | str | None
 ) -> None:

@@ -12,6 +12,7 @@ from app.export.keys import auto_key, key_fields
 from app.export.skimming import Skim
 from app.model import results_of
 from tests.export.test_csv_writer import VALUE, result
+from tests.soak import examples
 
 RESULT_KEYS = ("results", "out put")
 ACTION = "linkedin-extract-people"
@@ -23,7 +24,7 @@ RESULTS = st.lists(DATA, max_size=4) | DATA
 
 
 @given(st.dictionaries(st.sampled_from(["run", *RESULT_KEYS]), RESULTS), st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=examples(60))
 def test_keys_are_those_of_the_whole_body(body: dict[str, Any], is_ascii: bool) -> None:
     text = json.dumps(body, ensure_ascii=is_ascii).encode()
     key_of = auto_key(ACTION)

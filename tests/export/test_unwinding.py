@@ -15,6 +15,7 @@ from app.export.unwinding import unwound, unwound_fields
 from app.store.views import Fields
 from tests.export.catalogued import fields_of
 from tests.export.test_csv_writer import VALUE, result
+from tests.soak import examples
 
 PEOPLE = [
     {"name": "Zoë", "jobs": [{"title": "CEO", "at": {"name": "A"}}, {"title": "CTO", "n": [1]}]},
@@ -110,7 +111,7 @@ LISTED = st.fixed_dictionaries(
 
 
 @given(st.lists(LISTED, max_size=5))
-@settings(max_examples=120)
+@settings(max_examples=examples(50))
 def test_every_value_has_a_column(data: list[Any]) -> None:
     fields = fields_of(map(result, data))
     if not any(isinstance(one.get("l"), list) for one in data):

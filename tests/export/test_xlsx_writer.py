@@ -23,6 +23,7 @@ from tests.export.catalogued import fields_of
 from tests.export.test_csv_writer import OBJECT, RESULTS, TEXT, result
 from tests.export.walk import row_by_walking
 from tests.export.workbook import Sheets, records_of, sheets_of
+from tests.soak import examples
 
 CELL_MAX = 32_767
 
@@ -55,7 +56,7 @@ def cell_of(value: Any) -> Any:
 
 
 @given(RESULTS)
-@settings(max_examples=150)
+@settings(max_examples=examples(40))
 def test_results_are_read_as_they_were_given(results: list[Result]) -> None:
     sheet = sheets_of(of_results(results))["Results"]
     columns = list(result_columns(fields_of(results)))
@@ -73,7 +74,7 @@ def test_plans_write_what_walking_does(results: list[Result]) -> None:
 @given(
     st.lists(st.text(st.sampled_from("_x0041Ff\0\x01\x08\x0b\ufffe\uffff\r\n\t <&>]A\x7f\ufffd")))
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 def test_any_text_is_read_as_it_was_given(texts: list[str]) -> None:
     assert as_read(texts) == texts
 
@@ -201,7 +202,7 @@ def test_a_text_that_is_too_long_is_cut_and_marked(letter: str) -> None:
 @given(
     st.lists(TEXT | st.integers() | st.none(), max_size=12), st.integers(2, 5), st.integers(1, 4)
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 def test_full_sheets_go_on_in_others(values: list[Any], rows_max: int, size: int) -> None:
     writer = XlsxWriter(["a", "b"], "Rows", rows_max=rows_max)
     rows = [{"a": value, "b": number} for number, value in enumerate(values)]
@@ -253,7 +254,7 @@ def test_the_first_row_is_a_header_that_stays_in_sight() -> None:
 
 
 @given(st.lists(OBJECT, max_size=4))
-@settings(max_examples=30)
+@settings(max_examples=examples(15))
 def test_the_same_rows_give_the_same_bytes(rows: list[Any]) -> None:
     results = list(map(result, rows))
     file = of_results(results)

@@ -34,6 +34,7 @@ from app.store.reader import Reader
 from app.store.views import InputFilter, ResultFilter, RunFilter
 from tests.callbacks import callback
 from tests.databases import KINDS, emptied_database, postgres
+from tests.soak import examples
 
 RESULT_KEYS = Settings.model_fields["result_keys"].default
 
@@ -96,7 +97,7 @@ def two_histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], Any, Any, int]
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(20),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(two_histories())
@@ -110,7 +111,7 @@ def test_any_order_with_duplicates_restarts_and_rebuilds_ends_the_same(
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(8),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(two_histories())

@@ -26,6 +26,7 @@ from tests.callbacks import callback
 from tests.databases import fresh_database, postgres
 from tests.project.test_merge import a_callback, arrival, open_store, project, spelled
 from tests.project.test_telling import PROFILE, RUN, a_telling, answer
+from tests.soak import examples
 from tests.store.told import to_nobody
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def due_are_told(runs: Sequence[RunView], events: Sequence[Event]) -> None:
         assert len(failed) >= run.inputs_failed
 
 
-@settings(max_examples=40, **PROFILE)
+@settings(max_examples=examples(15), **PROFILE)
 @given(a_history())
 def test_each_cause_is_told_once_and_a_rebuild_tells_nothing_again(
     history: tuple[list[list[bytes | Arrival]], int],
@@ -187,7 +188,7 @@ def test_each_cause_is_told_once_and_a_rebuild_tells_nothing_again(
     history_told("sqlite", *history)
 
 
-@settings(max_examples=15, **PROFILE)
+@settings(max_examples=examples(5), **PROFILE)
 @given(a_history())
 def test_so_it_is_on_the_other_store(history: tuple[list[list[bytes | Arrival]], int]) -> None:
     postgres()
@@ -212,14 +213,14 @@ def told_of_the_tail(kind: str, history: Any, *, is_rebuilt: bool) -> list[str]:
         return sorted(one.event_id for one in world.ever_told[already:])
 
 
-@settings(max_examples=20, **PROFILE)
+@settings(max_examples=examples(8), **PROFILE)
 @given(a_history())
 def test_a_rebuild_tells_what_was_not_derived_yet_and_nothing_else(history: Any) -> None:
     live = told_of_the_tail("sqlite", history, is_rebuilt=False)
     assert told_of_the_tail("sqlite", history, is_rebuilt=True) == live
 
 
-@settings(max_examples=8, **PROFILE)
+@settings(max_examples=examples(4), **PROFILE)
 @given(a_history())
 def test_so_does_one_on_the_other_store(history: Any) -> None:
     postgres()

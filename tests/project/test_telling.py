@@ -13,6 +13,7 @@ from app.model import Arrival, Source
 from tests.callbacks import callback
 from tests.databases import postgres
 from tests.project.test_merge import RESULT, a_callback, expected_results, outcome, spelled
+from tests.soak import examples
 
 RUN = "run-1"
 EARLY_MS, LATE_MS = 1_600_000_000_000, 1_900_000_000_000
@@ -102,7 +103,7 @@ def two_histories(draw: st.DrawFn) -> tuple[Any, Any, Any, Counter[bytes], int]:
     return callbacks, histories[0], histories[1], listed, draw(st.integers(0, 2**16))
 
 
-@settings(max_examples=50, **PROFILE)
+@settings(max_examples=examples(20), **PROFILE)
 @given(two_histories())
 def test_any_order_of_callbacks_and_answers_ends_the_same(
     histories: tuple[Any, Any, Any, Counter[bytes], int],
@@ -113,7 +114,7 @@ def test_any_order_of_callbacks_and_answers_ends_the_same(
     assert results_of_run(first["results"]) == results_of_run(expected_results(callbacks)) | listed
 
 
-@settings(max_examples=12, **PROFILE)
+@settings(max_examples=examples(5), **PROFILE)
 @given(two_histories())
 def test_both_stores_are_told_the_same(
     histories: tuple[Any, Any, Any, Counter[bytes], int],

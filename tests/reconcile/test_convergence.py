@@ -5,7 +5,6 @@ entry; the collector is restarted and rebuilt. `COLLECTOR_SOAK=N` tries N exampl
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -28,8 +27,8 @@ from tests.reconcile.world import (
     configured,
     simulated_edges,
 )
+from tests.soak import examples
 
-SOAK = int(os.environ.get("COLLECTOR_SOAK", "0"))
 PROFILE: dict[str, Any] = {
     "deadline": None,
     "print_blob": True,
@@ -121,14 +120,14 @@ def running() -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(max_examples=SOAK or 75, **PROFILE)
+@settings(max_examples=examples(25), **PROFILE)
 @given(plan=a_plan())
 def test_a_run_ends_proven_or_says_what_is_missing(running: Running, part: int, plan: Plan) -> None:
     converges(running, "sqlite", plan)
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(max_examples=SOAK or 25, **PROFILE)
+@settings(max_examples=examples(8), **PROFILE)
 @given(plan=a_plan())
 def test_it_does_so_on_postgres(running: Running, part: int, plan: Plan) -> None:
     postgres()  # found once, outside of what is tried again and again

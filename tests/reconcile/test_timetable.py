@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.reconcile.timetable import Timetable, TimetableError, local_time
+from tests.soak import examples
 
 ZONES = (
     "UTC",
@@ -98,7 +99,7 @@ ways on that one day. Going back by half an hour (Lord Howe), cronsim leaves out
 the half hour behind the change; with a gap at midnight (Santiago), it runs `* 0` once at 01:00."""
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(
     CRONS, st.sampled_from(USUAL_ZONES), st.sampled_from(CHANGES), st.integers(-200_000, 200_000)
 )
@@ -113,7 +114,7 @@ def test_it_is_due_when_croniter_says(
     assert due == expected, [local_time(one, zone) for one in due]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(
     CRONS,
     # On the one day of Lord Howe whose half an hour comes twice, cronsim's times depend on where

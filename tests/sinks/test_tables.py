@@ -15,6 +15,7 @@ from app.sinks import duckdb_table, postgres_table, sqlite_table
 from app.sinks.location import Location, SinkError, read_location
 from app.sinks.targets import opened_target
 from tests.sinks.listed import TABLES, BrokenPart, execute, held, location_of, part, write
+from tests.soak import examples
 
 NASTY = {
     "text": 'a "quote", a\nline, ünïcode 🎉, \'; DROP TABLE people; --',
@@ -258,7 +259,7 @@ runs = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(runs)
 def test_the_order_in_which_runs_are_written_does_not_matter(written: list[list[object]]) -> None:
     """Nor how often, once all were written as they are."""

@@ -36,6 +36,7 @@ from app.store.views import ScheduleFilter
 from tests.callbacks import sent
 from tests.databases import fresh_postgres, postgres, run
 from tests.project.test_merge import RESULT_KEYS, a_callback, a_history, arrival, exported
+from tests.soak import examples
 from tests.store.telling import begin_telling, causes, change, deliver, served, told
 
 RUNS = ("run-a", "run-b", "run-c")
@@ -220,7 +221,7 @@ def test_everything_arrives_and_is_known_there(
 
 
 @settings(
-    max_examples=8,
+    max_examples=examples(4),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(st.data(), st.integers(1, 4))
