@@ -114,6 +114,9 @@ with open({pids!r}, "w") as file:
     file.write(f"{{os.getpid()}} {{child.pid}}")
 time.sleep(60)
 """
+TIMEOUTS_S = (2, 10, 40)
+"""The later ones for a machine on which a command takes longer to begin."""
+
 IGNORED = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
@@ -124,30 +127,39 @@ async def test_at_the_time_out_the_command_is_gone_with_all_that_it_started(
     monkeypatch.setattr(module, "_GRACE_S", 0.3)
     pids = tmp_path / "pids"
     command = python(GRANDCHILD.format(before=before, child=child, pids=str(pids)))
-    attempt = await ran(command, timeout_s=3)
-    assert (attempt.is_delivered, attempt.status) == (False, None)
-    assert attempt.problem == "the command took longer than 3 s and was ended"
+    for timeout_s in TIMEOUTS_S:
+        attempt = await ran(command, timeout_s=timeout_s)
+        assert (attempt.is_delivered, attempt.status) == (False, None)
+        if attempt.answer and pids.exists():
+            break
+    assert attempt.problem == f"the command took longer than {timeout_s} s and was ended"
     assert attempt.answer == "begun\n"
     for pid in map(int, (await wait_for(pids)).split()):
         await gone(pid)
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while is_alive(pid):
             await asyncio.sleep(0.02)
 
 
-async def test_the_command_is_asked_before_it_is_made_to_end(python: Write) -> None:
+async def test_the_command_is_asked_before_it_is_made_to_end(
+    python: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GRACE_S", 60)
     command = python(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('tidied', flush=True), sys.exit(0)))\n"
         "time.sleep(60)"
     )
-    attempt = await ran(command, timeout_s=2)
-    assert not attempt.is_delivered
+    for timeout_s in TIMEOUTS_S:
+        attempt = await ran(command, timeout_s=timeout_s)
+        assert not attempt.is_delivered
+        if attempt.answer:
+            break
     assert attempt.answer == "tidied\n"
-    assert attempt.took_ms < 2_000 + 1_900
+    assert attempt.took_ms < timeout_s * 1000 + 30_000
 
 
 async def test_a_cancelled_command_is_gone_with_all_that_it_started(

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.anyio
 SEAL = Seal("a-key-of-the-tests")
 DELIVERED = Attempt(is_delivered=True, took_ms=1, status=200)
 FAILED = Attempt(is_delivered=False, took_ms=1, status=500, problem="HTTP 500")
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 async def _has_no_input(_run_uid: str, _custom: object) -> bool:

@@ -56,7 +56,7 @@ async def order_changed(run_uid: str, bytes_max: int) -> Sequence[Record] | None
 
 @pytest.mark.anyio
 async def test_whatever_fails_while_it_is_composed_is_a_try_that_failed() -> None:
-    webhooks = WebhookClient(allow_private=True, timeout_s=1)
+    webhooks = WebhookClient(allow_private=True, timeout_s=60)
     row = endpoint(payload="results-inline")
     attempt = await sending(webhooks, order_changed).send(row, delivery(EVENT.type, EVENT))
     await webhooks.close()
@@ -70,7 +70,7 @@ async def none_of(run_uid: str, bytes_max: int) -> Sequence[Record] | None:
 
 @pytest.mark.anyio
 async def test_a_test_is_sent_without_an_event_and_nothing_else_is() -> None:
-    webhooks = WebhookClient(allow_private=True, timeout_s=1)
+    webhooks = WebhookClient(allow_private=True, timeout_s=60)
     attempts = [
         await sending(webhooks, none_of).send(endpoint(), delivery(kind, None))
         for kind in (TEST, "run.completed")

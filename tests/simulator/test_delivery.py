@@ -98,14 +98,19 @@ async def test_delays_hold_callbacks_back_and_mix_them(world: World) -> None:
     await world.run(20, **ONE_EACH, delay_s=[0.1, 0.3])
     assert rows(world) != list(range(20))
     spread_s = world.receiver.arrived_at[-1] - world.receiver.arrived_at[0]
-    assert 0.01 < spread_s < 2
+    assert spread_s > 0.01
 
 
 async def test_the_pace_is_kept(world: World) -> None:
-    await world.run(21, **ONE_EACH, callbacks_per_second=100)
-    took_s = world.receiver.arrived_at[-1] - world.receiver.arrived_at[0]
-    assert 0.15 < took_s < 2
-    assert max(b - a for a, b in pairwise(world.receiver.arrived_at)) < 0.15
+    arrived_at = world.receiver.arrived_at
+    for _ in range(5):  # on a busy machine one may be late, and others close behind it
+        arrived_at.clear()
+        await world.run(21, **ONE_EACH, callbacks_per_second=100)
+        assert arrived_at[-1] - arrived_at[0] > 0.15
+        if max(b - a for a, b in pairwise(arrived_at)) < 0.15:
+            break
+    else:
+        pytest.fail(str(arrived_at))
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
