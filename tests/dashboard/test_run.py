@@ -158,7 +158,7 @@ def test_a_callback_is_read_as_it_came(page: Page, run: str) -> None:
     body = page.locator("#body pre")
     expect(body).to_contain_text(f'"run_uid": "{run}"')
     with page.expect_download() as download:
-        page.get_by_role("link", name="as received").click()
+        page.get_by_role("link", name="Download it whole").click()
     assert run in download.value.path().read_text("utf-8")
     page.get_by_role("button", name="Close").click()
     expect(body).to_be_hidden()
@@ -166,7 +166,10 @@ def test_a_callback_is_read_as_it_came(page: Page, run: str) -> None:
 
 def test_events_are_told_in_words(page: Page, run: str) -> None:
     page.goto(f"/runs/{run}/events")
-    expect(page.get_by_text("The run started", exact=True)).to_be_visible()
+    expect(page.locator("table.events tbody tr").first).to_contain_text("The run is complete")
+    page.get_by_label("Order").select_option("As they happened")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("table.events tbody tr").first).to_contain_text("The run started")
     page.get_by_label("Any type").select_option("input.failed")
     page.get_by_role("button", name="Show").click()
     expect(page.locator("table.events tbody tr").first).to_contain_text(
