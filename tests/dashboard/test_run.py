@@ -293,6 +293,8 @@ def test_forms_are_shown_to_whoever_may_use_them_and_refused_to_others(
 ) -> None:
     made = collector.http.post("/api/v1/keys", json={"name": f"may {scope}", "scopes": [scope]})
     with signed_in(collector, made.json()["key"]) as client:
+        for part in (*TABS, "/completeness", "/figures", "/preview"):
+            assert client.get(f"/runs/{run}{part}").status_code == 200, part
         page = client.get(f"/runs/{run}").text
         assert "Is it complete?" in page
         assert ("Reconcile now" in page, "Delete this run" in page) == (may_act, may_delete)
@@ -309,9 +311,18 @@ def test_forms_are_shown_to_whoever_may_use_them_and_refused_to_others(
     assert collector.get(f"runs/{run}")["run_uid"] == run
 
 
-def test_every_page_of_a_run_is_accessible(visit: Visit, run: str) -> None:
+def test_every_page_of_a_run_is_accessible(visit: Visit, collector: CollectorProcess) -> None:
+    uid = new_run()
+    error = {"error_label": "LK_ERROR", "message": "try again"}
+    for body in (
+        callback(run=uid, row="a", status="SUCCEEDED"),
+        callback("c2", run=uid, row="b", status="FAILED", results=(), error=error),
+        callback("c3", run=uid, row="c"),
+    ):
+        assert collector.send(encoded(body)).status_code == 200
+    collector.wait_until_projected()
     for tab in TABS:
-        visit.page.goto(f"/runs/{run}{tab}")
+        visit.page.goto(f"/runs/{uid}{tab}")
         if not tab:
             expect(visit.page.locator("table.results")).to_be_visible()
             expect(visit.page.locator(".chart canvas")).to_be_visible()
