@@ -79,7 +79,8 @@ async def act(request: Request) -> Response:
             raise
         name, _, said = error.detail.partition(": ")
         problems = {name: said} if name in FIELDS else {"": error.detail}
-        return await _page(request, 422, typed=body or {}, problems=problems)
+        status = 422 if error.status == 400 else error.status
+        return await _page(request, status, typed=body or {}, problems=problems)
     return redirected(request, f"/schedules/{quote(uid, safe='')}?done={action}")
 
 

@@ -118,6 +118,7 @@ def _a_day(collector: CollectorProcess, edges: EdgesProcess) -> Iterator[Day]:
             _wait_for(collector, uid, ends)
         _say("a run that goes on …")
         edges.launch(2_000, collector, callbacks_per_second=40)
+        wait_until(lambda: _newest(collector)["status"] == "RUNNING", "it does not run", DAY_S)
         yield Day(complete, incomplete, failing)
 
 
@@ -126,6 +127,10 @@ def _wait_for(collector: CollectorProcess, uid: str, completeness: str) -> None:
         return collector.get(f"runs/{uid}")
 
     wait_until(lambda: run()["completeness"] == completeness, lambda: f"{run()}", DAY_S)
+
+
+def _newest(collector: CollectorProcess) -> Any:
+    return collector.get("runs", limit=1)["data"][0]
 
 
 def _take(browser: Browser, collector: CollectorProcess, picture: Picture) -> bool:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.collector_process import ADMIN_KEY, TOKEN, CollectorProcess
 from tests.dashboard.browser import Visit, visiting
+from tests.dashboard.clients import client_with, csrf_of
 from tests.databases import fresh_database
 from tests.edges_process import wait_until
 
@@ -75,3 +76,16 @@ def test_the_command_on_the_page_works_when_pasted(
             assert f'"status":"{answer}"' in done.stdout
         expect(page.locator("tr[data-run=first-steps]")).to_be_visible()
         visit.check_accessibility()
+
+
+@pytest.mark.parametrize(("scope", "may"), [("read", False), ("admin", True)])
+def test_the_token_and_the_demo_are_for_admins(
+    empty: CollectorProcess, scope: str, may: bool
+) -> None:
+    with client_with(empty, scope) as client:
+        page = client.get("/first-steps").text
+        assert ("Show the token" in page, "Start the demo" in page) == (may, may)
+        shown = client.post("/first-steps/token", data={"csrf": csrf_of(page)})
+        assert (shown.status_code, TOKEN in shown.text) == ((200, True) if may else (403, False))
+        if not may:
+            assert client.post("/first-steps/demo", data={"csrf": csrf_of(page)}).status_code == 403

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.collector_process import CollectorProcess
 from tests.dashboard.browser import Visit
+from tests.dashboard.clients import client_with, csrf_of
 from tests.dashboard.schedule_history import (
     HOSTILE,
     HOURLY,
@@ -111,3 +112,21 @@ def test_a_schedule_is_paused_changed_and_deleted_at_edges(
     page.get_by_role("button", name="Delete it at Edges").click()
     expect(page.get_by_role("status").filter(has_text="Deleted")).to_be_visible()
     expect(page.get_by_role("button", name="Delete", exact=True)).to_be_hidden()
+
+
+@pytest.mark.parametrize(("scope", "may"), [("read", False), ("write", True)])
+def test_schedules_are_changed_by_whoever_may_write(
+    collector: CollectorProcess, edges: EdgesProcess, scope: str, may: bool
+) -> None:
+    body = {"inputs": [{"n": 1}], "cron": "30 6 * * *"}
+    uid = edges.http.post("/actions/linkedin-extract-people/run/schedule", json=body).json()["uid"]
+    assert collector.http.post(f"/api/v1/schedules/{uid}/pause").is_success
+    with client_with(collector, scope) as client:
+        page = client.get(f"/schedules/{uid}").text
+        assert "Every day" in page or "06:30" in page
+        assert ("Resume" in page, "Change its timetable" in page) == (may, may)
+        answer = client.post(f"/schedules/{uid}/resume", data={"csrf": csrf_of(page)})
+        assert answer.status_code == (303 if may else 403)
+        assert client.post(f"/schedules/{uid}/resume").status_code == 403
+    status = edges.http.get(f"/schedules/{uid}").json()["status"]
+    assert status == ("ACTIVE" if may else "PAUSED")
