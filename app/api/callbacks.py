@@ -12,7 +12,7 @@ from app.record import Record, callback_ref
 from app.store import cursor
 from app.store.views import CallbackView
 
-PARAMETERS = ("limit", "cursor")
+PARAMETERS = ("newest_first", "limit", "cursor")
 
 
 def callback_record(view: CallbackView) -> Record:
@@ -38,17 +38,20 @@ def callback_record(view: CallbackView) -> Record:
 
 
 async def run_callbacks(request: Request) -> Response:
-    """The callbacks of a run in order of arrival."""
+    """The callbacks of a run in order of arrival, or the other way round."""
     parameters = Parameters(request, PARAMETERS)
     run = await run_of(request)
-    limit = parameters.limit()
+    limit, newest_first = parameters.limit(), parameters.flag("newest_first")
+    kind = "callbacks back" if newest_first else "callbacks"
     given = parameters.text("cursor")
-    after = cursor.decode("callbacks", given, (int,))[0] if given else 0
+    after = cursor.decode(kind, given, (int,))[0] if given else None
     reader = resources_of(request).reader
-    views = await reader.callbacks(run.run_uid, after_seq=after, limit=limit + 1)
+    views = await reader.callbacks(
+        run.run_uid, after_seq=after, limit=limit + 1, newest_first=newest_first
+    )
     next_cursor = None
     if len(views) > limit:
-        next_cursor = cursor.encode("callbacks", (views[limit - 1].seq,))
+        next_cursor = cursor.encode(kind, (views[limit - 1].seq,))
     return page(request, [callback_record(view) for view in views[:limit]], next_cursor)
 
 

@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.dashboard.asking import Api, Query, RefusedError, api_of
 from app.dashboard.completeness_words import completeness_words
+from app.dashboard.endpoints import described
 from app.dashboard.pages import render, signed_in
+from app.dashboard.words import path_part
 from app.event import EventType
 from app.export.compression import COMPRESSIONS
 from app.model import TERMINAL_STATUSES
+from app.notify.cloud_event import TYPE_PREFIX
 from app.notify.headlines import headline
 from app.notify.words import run_name
 
@@ -48,7 +51,7 @@ _ACTED = {
 
 def path_of(run_uid: str, *parts: str) -> str:
     """The path of a page of a run."""
-    return "/".join(["/runs", quote(run_uid, safe=""), *parts])
+    return "/".join(["/runs", path_part(run_uid), *parts])
 
 
 @signed_in
@@ -56,7 +59,7 @@ async def run_page(request: Request) -> Response:
     """What there is of a run at a glance."""
     uid = request.path_params["run_uid"]
     if erasure_id := request.query_params.get("erasure"):
-        erasure = await api_of(request).get(f"erasures/{quote(erasure_id, safe='')}")
+        erasure = await api_of(request).get(f"erasures/{path_part(erasure_id)}")
         return render(request, "run_erased.html", uid=uid, erasure=erasure)
     return await overview(request)
 
@@ -133,7 +136,7 @@ async def _export(api: Api, export_id: str) -> Any:
     if not export_id:
         return None
     try:
-        return await api.get(f"exports/{quote(export_id, safe='')}")
+        return await api.get(f"exports/{path_part(export_id)}")
     except RefusedError:
         return None
 
@@ -171,8 +174,6 @@ async def run_inputs(request: Request) -> Response:
         refused = error
     file = urlencode([(name, value) for name, value in query if value] + [("shape", "inputs")])
     here = path_of(uid, "inputs")
-    kept = {name: value for name, value in chosen.items() if value}
-    following = {**kept, "cursor": page["next_cursor"]}
     return render(
         request,
         "run_inputs.html",
@@ -180,12 +181,12 @@ async def run_inputs(request: Request) -> Response:
         **headed,
         inputs=page["data"],
         chosen=chosen,
-        is_filtered=bool(kept),
+        is_filtered=any(chosen.values()),
         lacks=_lacking(chosen),
         refused=refused,
         statuses=INPUT_STATUSES,
-        first=f"{here}?{urlencode(kept)}" if cursor else None,
-        next=f"{here}?{urlencode(following)}" if page["next_cursor"] else None,
+        is_first_page=not cursor,
+        **_pages(here, chosen, page["next_cursor"]),
         file=f"/api/v1{here}?{file}&format=csv",
     )
 
@@ -206,19 +207,31 @@ async def run_callbacks(request: Request) -> Response:
     if isinstance(headed, Response):
         return headed
     uid, cursor = headed["run"]["run_uid"], request.query_params.get("cursor", "")
-    page = await api_of(request).get(
-        f"runs/{uid}/callbacks", {"cursor": cursor, "limit": str(ROWS_A_PAGE)}
-    )
+    chosen = _order_of(request)
+    asked = {**chosen, "cursor": cursor, "limit": str(ROWS_A_PAGE)}
+    page = await api_of(request).get(f"runs/{uid}/callbacks", asked)
     here = path_of(uid, "callbacks")
-    following = page["next_cursor"]
     return render(
         request,
         "run_callbacks.html",
         **headed,
         callbacks=page["data"],
-        first=here if cursor else None,
-        next=f"{here}?{urlencode({'cursor': following})}" if following else None,
+        is_first_page=not cursor,
+        newest_first=chosen["newest_first"] == "true",
+        **_pages(here, {"order": request.query_params.get("order", "")}, page["next_cursor"]),
     )
+
+
+def _order_of(request: Request) -> dict[str, str]:
+    """The latest first, unless the query has it otherwise."""
+    return {"newest_first": "false" if request.query_params.get("order") == "arrival" else "true"}
+
+
+def _pages(here: str, chosen: Mapping[str, str], next_cursor: str | None) -> dict[str, Any]:
+    """Where the first and the next page of a list are."""
+    kept = {name: value for name, value in chosen.items() if value}
+    following = f"{here}?{urlencode({**kept, 'cursor': next_cursor})}" if next_cursor else None
+    return {"first": f"{here}?{urlencode(kept)}" if kept else here, "next": following}
 
 
 @signed_in
@@ -229,14 +242,12 @@ async def run_events(request: Request) -> Response:
         return headed
     api, uid = api_of(request), headed["run"]["run_uid"]
     chosen, cursor = request.query_params.get("types", ""), request.query_params.get("cursor", "")
-    asked: Query = {"run_uid": uid, "types": chosen, "cursor": cursor, "limit": str(EVENTS_A_PAGE)}
-    page = await api.get("events", asked)
+    asked = {**_order_of(request), "run_uid": uid, "types": chosen, "cursor": cursor}
+    page = await api.get("events", {**asked, "limit": str(EVENTS_A_PAGE)})
     latest: Query = {"run_uid": uid, "limit": str(DELIVERIES_SHOWN)}
     deliveries = await api.get("deliveries", latest)
     endpoints = await api.get("endpoints") if deliveries["data"] else {"data": []}
-    here = path_of(uid, "events")
-    kept = {"types": chosen} if chosen else {}
-    following = {**kept, "cursor": page["next_cursor"]}
+    kept = {"types": chosen, "order": request.query_params.get("order", "")}
     return render(
         request,
         "run_events.html",
@@ -244,17 +255,18 @@ async def run_events(request: Request) -> Response:
         events=[_told(one) for one in page["data"]],
         deliveries=deliveries["data"],
         has_more_deliveries=deliveries["next_cursor"] is not None,
-        endpoints={one["id"]: one for one in endpoints["data"]},
+        endpoints={one["id"]: described(one) for one in endpoints["data"]},
         types=RUN_EVENTS,
         chosen=chosen,
-        first=f"{here}?{urlencode(kept)}" if cursor else None,
-        next=f"{here}?{urlencode(following)}" if page["next_cursor"] else None,
+        newest_first=asked["newest_first"] == "true",
+        is_first_page=not cursor,
+        **_pages(path_of(uid, "events"), kept, page["next_cursor"]),
     )
 
 
 def _told(event: dict[str, Any]) -> dict[str, Any]:
     """An event with a sentence of what happened."""
-    kind = event["type"].removeprefix("edges.collector.")
+    kind = event["type"].removeprefix(TYPE_PREFIX)
     words, name = headline(kind, event["data"]), run_name(event["data"])
     for spelled in (name, name[:1].upper() + name[1:]):  # which run it is stands above
         words = words.replace(spelled, "the run")

@@ -5,17 +5,17 @@ import json
 from datetime import datetime
 from itertools import islice
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.canonical import Json, parse
 from app.dashboard.asking import Query, RefusedError, api_of
+from app.dashboard.bodies import readable
 from app.dashboard.failure_words import advice
 from app.dashboard.pages import render, signed_in
 from app.dashboard.run import completeness_of, path_of
-from app.dashboard.words import pretty
+from app.dashboard.words import path_part
 from app.model import FAILED_INPUT_STATUSES, RETRYABLE_LABELS
 
 PREVIEW_ROWS = 20
@@ -32,10 +32,6 @@ _TELLING = (
 
 LABELS_SHOWN = 12
 EXAMPLES = 3
-
-BODY_CHARACTERS_MAX = 100_000
-_PRETTY_BYTES_MAX = 1_000_000
-"""Larger bodies are shown as they came: laying them out would hold others up."""
 
 _INTERVALS_MAX = 400
 
@@ -186,32 +182,15 @@ async def callback_body(request: Request) -> Response:
     uid, key = request.path_params["run_uid"], request.query_params.get("key", "")
     seq = request.query_params.get("seq", "")
     answer = await api_of(request).ask("GET", f"runs/{uid}/callbacks/{key}/raw", {"seq": seq})
-    text, is_pretty = await asyncio.to_thread(_laid_out, answer.body)
-    return render(
-        request,
-        "run_body.html",
-        text=text[:BODY_CHARACTERS_MAX],
-        is_cut=len(text) > BODY_CHARACTERS_MAX,
-        is_pretty=is_pretty,
-        bytes=len(answer.body),
-        raw=f"/api/v1{path_of(uid, 'callbacks')}/{quote(key)}/raw?{urlencode({'seq': seq})}",
-    )
-
-
-def _laid_out(body: bytes) -> tuple[str, bool]:
-    if len(body) <= _PRETTY_BYTES_MAX:
-        try:
-            value: Json = parse(body)
-            return pretty(value), True
-        except (ValueError, RecursionError):
-            pass
-    return body[: BODY_CHARACTERS_MAX * 4].decode("utf-8", "replace"), False
+    body = await asyncio.to_thread(readable, answer.body)
+    whole = f"/api/v1{path_of(uid, 'callbacks')}/{path_part(key)}/raw?{urlencode({'seq': seq})}"
+    return render(request, "run_body.html", body=body, whole=whole)
 
 
 @signed_in
 async def export_progress(request: Request) -> Response:
     """How far a file is that is made in the background."""
-    export_id = quote(request.path_params["export_id"], safe="")
+    export_id = path_part(request.path_params["export_id"])
     export = await api_of(request).get(f"exports/{export_id}")
     return render(
         request, "run_export.html", export=export, here=path_of(request.path_params["run_uid"])
@@ -221,7 +200,7 @@ async def export_progress(request: Request) -> Response:
 @signed_in
 async def erasure_progress(request: Request) -> Response:
     """How far the erasure of a run is."""
-    erasure_id = quote(request.path_params["erasure_id"], safe="")
+    erasure_id = path_part(request.path_params["erasure_id"])
     erasure = await api_of(request).get(f"erasures/{erasure_id}")
     return render(request, "run_erasure.html", uid=request.path_params["run_uid"], erasure=erasure)
 

@@ -19,6 +19,7 @@ _QUARANTINE_COLUMNS = (
 )
 _BEHIND_ALL = "~"
 """Sorts behind all ids of the quarantine."""
+_BEHIND_ALL_SEQS = 2**63 - 1
 
 
 class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads, SinkReads):
@@ -34,14 +35,21 @@ class Reader(RunReads, ResultReads, SummaryReads, ScheduleReads, OutboxReads, Si
 
     # --------------------------------------------------------------- callbacks
 
-    async def callbacks(self, run_uid: str, *, after_seq: int, limit: int) -> list[CallbackView]:
-        """The log of a run in order of arrival."""
+    async def callbacks(
+        self, run_uid: str, *, after_seq: int | None, limit: int, newest_first: bool = False
+    ) -> list[CallbackView]:
+        """The log of a run behind a seq (None for the start), in order of arrival or back."""
+        order = "seq > ? ORDER BY seq"
+        after = -1 if after_seq is None else after_seq
+        if newest_first:
+            order = "seq < ? ORDER BY seq DESC"
+            after = _BEHIND_ALL_SEQS if after_seq is None else after_seq
         rows = await self._rows(
             "SELECT seq, callback_key, batch_uid, status, results, is_winner, lost_to,"
             " conflicts_with, received_ms, body_bytes, note FROM callbacks c"
-            f" WHERE {self.run_is.format('c')} AND seq > ? ORDER BY seq LIMIT ?",
+            f" WHERE {self.run_is.format('c')} AND {order} LIMIT ?",
             run_uid,
-            after_seq,
+            after,
             limit,
         )
         return [CallbackView(*row) for row in rows]

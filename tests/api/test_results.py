@@ -207,6 +207,8 @@ def test_results_merge_over_runs(shared_collector: CollectorProcess, run: str) -
 
 def test_the_log_of_a_run_is_listed_in_order(shared_collector: CollectorProcess, run: str) -> None:
     rows = shared_collector.pages(f"runs/{run}/callbacks", limit=11)
+    back = shared_collector.pages(f"runs/{run}/callbacks", limit=11, newest_first="true")
+    assert back == rows[::-1]
     assert len(rows) == 24 * 2 + 6
     assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
     assert {row["role"] for row in rows} == {"counted"}

@@ -158,7 +158,7 @@ def test_a_callback_is_read_as_it_came(page: Page, run: str) -> None:
     body = page.locator("#body pre")
     expect(body).to_contain_text(f'"run_uid": "{run}"')
     with page.expect_download() as download:
-        page.get_by_role("link", name="as received").click()
+        page.get_by_role("link", name="Download it whole").click()
     assert run in download.value.path().read_text("utf-8")
     page.get_by_role("button", name="Close").click()
     expect(body).to_be_hidden()
@@ -166,7 +166,10 @@ def test_a_callback_is_read_as_it_came(page: Page, run: str) -> None:
 
 def test_events_are_told_in_words(page: Page, run: str) -> None:
     page.goto(f"/runs/{run}/events")
-    expect(page.get_by_text("The run started", exact=True)).to_be_visible()
+    expect(page.locator("table.events tbody tr").first).to_contain_text("The run is complete")
+    page.get_by_label("Order").select_option("As they happened")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("table.events tbody tr").first).to_contain_text("The run started")
     page.get_by_label("Any type").select_option("input.failed")
     page.get_by_role("button", name="Show").click()
     expect(page.locator("table.events tbody tr").first).to_contain_text(
@@ -290,6 +293,8 @@ def test_forms_are_shown_to_whoever_may_use_them_and_refused_to_others(
 ) -> None:
     made = collector.http.post("/api/v1/keys", json={"name": f"may {scope}", "scopes": [scope]})
     with signed_in(collector, made.json()["key"]) as client:
+        for part in (*TABS, "/completeness", "/figures", "/preview"):
+            assert client.get(f"/runs/{run}{part}").status_code == 200, part
         page = client.get(f"/runs/{run}").text
         assert "Is it complete?" in page
         assert ("Reconcile now" in page, "Delete this run" in page) == (may_act, may_delete)
@@ -306,9 +311,18 @@ def test_forms_are_shown_to_whoever_may_use_them_and_refused_to_others(
     assert collector.get(f"runs/{run}")["run_uid"] == run
 
 
-def test_every_page_of_a_run_is_accessible(visit: Visit, run: str) -> None:
+def test_every_page_of_a_run_is_accessible(visit: Visit, collector: CollectorProcess) -> None:
+    uid = new_run()
+    error = {"error_label": "LK_ERROR", "message": "try again"}
+    for body in (
+        callback(run=uid, row="a", status="SUCCEEDED"),
+        callback("c2", run=uid, row="b", status="FAILED", results=(), error=error),
+        callback("c3", run=uid, row="c"),
+    ):
+        assert collector.send(encoded(body)).status_code == 200
+    collector.wait_until_projected()
     for tab in TABS:
-        visit.page.goto(f"/runs/{run}{tab}")
+        visit.page.goto(f"/runs/{uid}{tab}")
         if not tab:
             expect(visit.page.locator("table.results")).to_be_visible()
             expect(visit.page.locator(".chart canvas")).to_be_visible()
