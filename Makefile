@@ -48,9 +48,9 @@ screenshots: $(STAMPS)/dev ## make the pictures of the main pages in deploy/scre
 	@deploy/chromium.sh
 	@$(BIN)/python -m tests.dashboard.screenshots $(ARGS)
 
-soak: $(STAMPS)/dev ## search for what breaks the proof of a run, for about an hour
+soak: $(STAMPS)/dev ## try thousands of examples where the tests try some, for a few hours
 	@COLLECTOR_SOAK=2000 $(BIN)/python -m pytest -n auto --timeout 14400 $(ARGS) \
-		tests/reconcile/test_convergence.py tests/reconcile/test_frugality.py
+		$$(grep -rlE 'tests[.]soak|COLLECTOR_SOAK' tests --include='test_*.py')
 
 lint: $(STAMPS)/dev ## check style, format, types and the direction of imports
 	@$(BIN)/ruff check

@@ -60,7 +60,7 @@ class CollectorProcess:
             headers={"Authorization": f"Bearer {ADMIN_KEY}"},
             trust_env=False,
             verify=False,  # reading all certificates takes longer than a request
-            timeout=20,
+            timeout=60,
         )
 
     def _started(

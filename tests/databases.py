@@ -54,7 +54,7 @@ def run(url: str, *statements: str) -> list[asyncpg.Record]:
     """Run statements on a connection of their own; the rows of the last one."""
 
     async def running() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(url, timeout=5)
+        connection = await asyncpg.connect(url, timeout=30)
         try:
             rows: list[asyncpg.Record] = []
             for statement in statements:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -35,7 +36,7 @@ class EdgesProcess:
             headers={"X-API-Key": KEY},
             trust_env=False,
             verify=False,  # reading all certificates takes longer than a request
-            timeout=20,
+            timeout=60,
         )
         wait_until(self._is_up, "the simulated Edges did not start")
 
@@ -108,11 +109,16 @@ class EdgesProcess:
         self.http.delete(url)
         return counts
 
-    def budgeted(self) -> Counter[str]:
-        """Statuses of the answers that count in the budget, since they were last counted anew."""
+    def budgeted(self, first_s: float = 3_600) -> Counter[str]:
+        """Statuses of the answers that count in the budget, of the first seconds of asking."""
         lines = self.http.get(f"{self.origin}/_simulator/requests/log").content.splitlines()
         asked = [one for one in map(orjson.loads, lines) if one["path"].startswith("/v1/runs")]
-        return Counter(str(one["status"]) for one in asked)
+        times = [datetime.fromisoformat(one["at"]) for one in asked]
+        return Counter(
+            str(one["status"])
+            for one, at in zip(asked, times, strict=True)
+            if at - min(times) < timedelta(seconds=first_s)
+        )
 
     def asked_of(self, run_uid: str) -> list[Json]:
         """Requests about one run since they were last counted anew, oldest first."""
@@ -138,7 +144,7 @@ def simulated_edges(**scenario: Any) -> Iterator[EdgesProcess]:
 
 
 def wait_until(
-    is_so: Callable[[], Any], otherwise: str | Callable[[], str], timeout_s: float = 60
+    is_so: Callable[[], Any], otherwise: str | Callable[[], str], timeout_s: float = 100
 ) -> None:
     until = time.monotonic() + timeout_s
     while not is_so():

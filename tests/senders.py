@@ -53,7 +53,7 @@ class Load:
     def _send(self, number: int) -> None:
         rng = random.Random(f"{self._seed}/{number}")
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        with httpx2.Client(headers=headers, trust_env=False, verify=False, timeout=10) as client:
+        with httpx2.Client(headers=headers, trust_env=False, verify=False, timeout=60) as client:
             for count in range(100_000):
                 if self._stop.is_set():
                     return

@@ -62,7 +62,7 @@ class TcpProxy:
         for _ in self._backends:
             port = self._backends[next(self._turn) % len(self._backends)]
             try:
-                return socket.create_connection(("127.0.0.1", port), timeout=2)
+                return socket.create_connection(("127.0.0.1", port), timeout=30)
             except OSError:
                 continue
         return None

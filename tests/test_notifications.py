@@ -451,7 +451,7 @@ def test_killed_anywhere_each_event_arrives_at_least_once_under_one_id(
         is_told = lambda: receiving.came or first.process.poll() is not None  # noqa: E731
         wait_until(is_told, "nothing is told")
         time.sleep(0.15)
-    assert first.process.wait(timeout=30) == -9
+    assert first.process.wait(timeout=60) == -9
     second = start_collector(ENV)
     for run in range(6):
         finish(second, f"run-{run}")
@@ -498,7 +498,7 @@ def test_two_replicas_never_deliver_the_same_at_once(
     # One goes away without a word: the other takes over.
     replicas[0].kill()
     finish(replicas[1], "after")
-    wait_until(lambda: len(receiving.came) > sum(map(len, by_id.values())), "none", timeout_s=60)
+    wait_until(lambda: len(receiving.came) > sum(map(len, by_id.values())), "none", timeout_s=90)
 
 
 # ------------------------------------------------------------------- live streams
@@ -516,12 +516,12 @@ class Following:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
         self._request = (f"/api/v1/events{query}", headers)
         self._http = httpx2.Client(
-            base_url=collector.base_url, headers=collector.http.headers, trust_env=False, timeout=30
+            base_url=collector.base_url, headers=collector.http.headers, trust_env=False, timeout=60
         )
         self.is_open = threading.Event()
         self.thread = threading.Thread(target=self._follow, daemon=True)
         self.thread.start()
-        assert self.is_open.wait(10)
+        assert self.is_open.wait(60)
 
     def _follow(self) -> None:
         with self._http, contextlib.suppress(httpx2.HTTPError):  # cut off with its collector
@@ -575,26 +575,26 @@ def test_events_are_followed_live_and_a_stream_is_resumed_without_a_gap(
     began = time.monotonic()
     assert collector.stop() == 0
     assert time.monotonic() - began < 15  # far less than it waits for streams that do not end
-    live.thread.join(5)
+    live.thread.join(60)
     assert live.has_ended
 
 
 def test_progress_is_told_live_and_at_most_twice_a_second(collector: CollectorProcess) -> None:
+    began = time.monotonic()
     live = Following(collector, query="?types=run.progress")
-    time.sleep(0.7)
-    until = time.monotonic() + 3
     row = 0
-    while time.monotonic() < until:
+    while row < 60 or time.monotonic() < began + 2:
         body = callback(f"c-{row}", run="a-run", row=f"row-{row}", results=({"row": row},))
         assert collector.send(encoded(body)).status_code == 200
         row += 1
+        time.sleep(0.02)  # each is projected for itself, if the machine is quick enough
     wait_until(
         lambda: (
             bool(live.events) and json.loads(live.events[-1]["data"])["counts"]["results"] == row
         ),
         "the last state is not told",
     )
-    assert 1 <= len(live.events) <= 9
+    assert 1 <= len(live.events) <= 2 * (time.monotonic() - began) + 2
     assert not live.ids
 
 

@@ -184,7 +184,7 @@ def test_no_connection_to_be_had_is_said_and_got_over(start: Start) -> None:
         with Hogs(server.url) as hogs:
             hogs.take_all()
             other = start(server.url)
-            assert other.process.wait(timeout=20) == 1
+            assert other.process.wait(timeout=60) == 1
             assert "too many clients" in other.log
             assert "Traceback" not in other.log
             hogs.cut_others()
@@ -250,14 +250,14 @@ def test_a_standby_given_by_mistake_is_refused_at_start(
     server.become_standby()
     server.start()
     collector = start(server.url)
-    assert collector.process.wait(timeout=20) == 1
+    assert collector.process.wait(timeout=60) == 1
     assert "give the address of the primary" in collector.log
     assert "Traceback" not in collector.log
 
 
 def test_a_server_that_is_not_there_is_said_at_start(start: Start) -> None:
     collector = start("postgresql://someone:hush-hush@127.0.0.1:1/nothing")
-    assert collector.process.wait(timeout=20) == 1
+    assert collector.process.wait(timeout=60) == 1
     assert "PostgreSQL cannot answer" in collector.log
     assert "hush-hush" not in collector.log
     assert "Traceback" not in collector.log

@@ -238,9 +238,9 @@ def test_after_kill_9_what_was_being_written_is_there_once(
     collector = start_collector({**env, "COLLECTOR_CRASH_AT": "sink.merged:1"})
     sink = make(collector, "sqlite:///crm.db#people")
     run_uid = finish(collector)
-    collector.process.wait(timeout=20)
+    collector.process.wait(timeout=60)
     collector = start_collector({**env, "COLLECTOR_CRASH_AT": "sink before settling:1"})
-    collector.process.wait(timeout=20)
+    collector.process.wait(timeout=60)
     assert people(folder / "crm.db") == [(run_uid, 0), (run_uid, 1)]
     collector = start_collector(env)
     wait_for(collector, sink, run_uid)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.dashboard.asking import RefusedError, api_of
 from app.dashboard.bodies import readable
-from app.dashboard.endpoints import described, poll_s
+from app.dashboard.endpoints import endpoint_of, poll_s
 from app.dashboard.pages import form_of, redirected, render, signed_in
 from app.dashboard.words import path_part
 from app.model import timestamp
@@ -25,7 +25,7 @@ async def delivery_page(request: Request) -> Response:
     """One delivery; only what changes by itself where htmx asks for it."""
     api, delivery_id = api_of(request), request.path_params["delivery_id"]
     delivery = await api.get(f"deliveries/{delivery_id}")
-    endpoint = described(await api.get(f"endpoints/{delivery['endpoint_id']}"))
+    endpoint = await endpoint_of(api, delivery["endpoint_id"])
     context: dict[str, Any] = {
         "delivery": delivery,
         "endpoint": endpoint,

@@ -16,7 +16,7 @@ from app.dashboard.endpoint_form import (
     problem_of,
     read_form,
 )
-from app.dashboard.endpoints import described
+from app.dashboard.endpoints import described, endpoint_of
 from app.dashboard.event_words import GROUPS
 from app.dashboard.pages import form_of, form_pairs, needs, redirected, render, signed_in
 
@@ -103,7 +103,7 @@ async def delete_endpoint(request: Request) -> Response:
 
 async def _endpoint(request: Request) -> dict[str, Any]:
     endpoint_id = request.path_params["endpoint_id"]
-    return described(await api_of(request).get(f"endpoints/{endpoint_id}"))
+    return await endpoint_of(api_of(request), endpoint_id)
 
 
 def _problem(error: RefusedError) -> FieldProblem:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.deliveries import STATES
-from app.dashboard.asking import Api, api_of
+from app.dashboard.asking import Api, RefusedError, api_of
 from app.dashboard.endpoint_form import MAILTO
 from app.dashboard.event_words import ALL_TYPES
 from app.dashboard.pages import render, signed_in
@@ -39,7 +39,7 @@ async def endpoint_list(request: Request) -> Response:
 async def endpoint_page(request: Request) -> Response:
     """One endpoint; only what changes by itself where htmx asks for it."""
     api, endpoint_id = api_of(request), request.path_params["endpoint_id"]
-    endpoint = described(await api.get(f"endpoints/{endpoint_id}"))
+    endpoint = await endpoint_of(api, endpoint_id)
     context = await _deliveries(request, api, endpoint)
     if request.headers.get("hx-target") == "deliveries":
         return render(request, "endpoint_deliveries.html", **context)
@@ -50,6 +50,22 @@ async def endpoint_page(request: Request) -> Response:
         "since": _since(endpoint),
     }
     return render(request, "endpoint.html", **context, **more)
+
+
+async def endpoint_of(api: Api, endpoint_id: str) -> dict[str, Any]:
+    """An endpoint, described; also one whose secrets cannot be read, to be given new ones.
+
+    `unreadable` says why they cannot, and is empty otherwise. Raises RefusedError.
+    """
+    try:
+        return described(await api.get(f"endpoints/{endpoint_id}"))
+    except RefusedError as error:
+        if error.status != 409:
+            raise
+        for one in (await api.get("endpoints"))["data"]:
+            if one["id"] == endpoint_id:
+                return described(one) | {"unreadable": error.detail}
+        raise
 
 
 def described(endpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +79,7 @@ def described(endpoint: Mapping[str, Any]) -> dict[str, Any]:
         kind = "Slack and the like"
     return {
         **endpoint,
+        "unreadable": "",
         "path": f"/endpoints/{path_part(endpoint['id'])}",
         "is_command": url == COMMAND_URL,
         "is_mail": url.startswith(MAILTO),

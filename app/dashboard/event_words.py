@@ -55,5 +55,5 @@ GROUPS = (
     ),
 )
 
-WORDS = {kind: said for group in GROUPS for kind, said in group.types.items()}
+WORDS: dict[str, str] = {kind: said for group in GROUPS for kind, said in group.types.items()}
 ALL_TYPES = ",".join(EventType)

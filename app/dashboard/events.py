@@ -80,7 +80,7 @@ def _told(event: Mapping[str, Any]) -> dict[str, Any]:
         "page": _page_of(kind, event.get("subject")),
         "run_uid": run_uid if isinstance(run_uid, str) else None,
         "sentence": headline(kind, data),
-        "words": {str(name): said for name, said in WORDS.items()}.get(kind, ""),
+        "words": WORDS.get(kind, ""),
     }
 
 

@@ -181,7 +181,7 @@ def test_a_job_that_was_killed_runs_again(
     collector = start_collector(env={"COLLECTOR_CRASH_AT": point})
     uid = filled(collector)
     export_id = asked(collector, {"format": "csv", "run_uid": uid}).json()["export_id"]
-    assert collector.process.wait(timeout=30) == -9
+    assert collector.process.wait(timeout=60) == -9
     if "COLLECTOR_DATABASE_URL" in database:
         lapse(database["COLLECTOR_DATABASE_URL"])
     again = start_collector()

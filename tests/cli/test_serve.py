@@ -15,7 +15,7 @@ def serve(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "app", "serve", "--port", "0"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
         env={**os.environ, **env},
     )

@@ -2,7 +2,10 @@
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -254,6 +257,26 @@ def test_a_secret_is_rotated_and_a_change_keeps_what_is_not_shown(
     assert namespace["event_of"](latest.body, latest.headers) == latest.event
     with pytest.raises(ValueError, match="not from your collector"):
         namespace["event_of"](latest.body + b" ", latest.headers)
+
+
+def test_one_whose_secrets_cannot_be_read_is_given_a_new_one(
+    visit: Visit, collector: CollectorProcess, receiving: Receiver
+) -> None:
+    """As after COLLECTOR_SECRET_KEY was lost."""
+    visit.expected = ("409",)
+    page = visit.page
+    one = made(collector, receiving)
+    outbox = Path(collector.env["COLLECTOR_DATA_DIR"]) / "collector-outbox.db"
+    with closing(sqlite3.connect(outbox)) as database, database:
+        database.execute("UPDATE endpoints SET secrets = 'unreadable', version = version + 1")
+    page.goto(f"/endpoints/{one['id']}")
+    expect(page.get_by_role("alert")).to_contain_text("rotate the endpoint's secret")
+    page.get_by_role("button", name="New secret").click()
+    page.get_by_role("button", name="Give it a new secret").click()
+    expect(page.locator("#secret")).to_contain_text("whsec_")
+    page.get_by_role("link", name="To the endpoint").click()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("The test arrived.")).to_be_visible()
 
 
 def test_what_others_wrote_is_only_text(

@@ -65,7 +65,9 @@ def test_a_run_is_followed_to_its_proof_without_a_reload(
     page.evaluate("window.was_not_reloaded = true")
     expect(page.get_by_text("The run goes on (running)")).to_be_visible()
     expect(page.locator("[data-rate]")).to_have_text(re.compile("[1-9]"))
+    expect(page.get_by_text("a file is a snapshot of what is here")).to_be_visible()
     assert edges.http.post(f"/runs/{uid}/cancel").is_success
+    expect(page.get_by_text("A file has all that Edges reports")).to_be_visible()
     expect(page.get_by_text(re.compile("Every one of .* inputs is accounted for"))).to_be_visible()
     expect(page.locator(".run-head [data-chip=completeness]")).to_have_text("complete")
     expect(page.locator("#run-title")).to_have_text("linkedin-extract-people")

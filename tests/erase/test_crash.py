@@ -33,7 +33,7 @@ def test_what_was_begun_is_finished_at_the_next_start(
             collector.http.delete(f"/api/v1/{path}", params=params)
         except httpx2.HTTPError:
             break
-    assert collector.process.wait(timeout=30) == -9
+    assert collector.process.wait(timeout=60) == -9
 
     collector = start_collector()
     for erasure in collector.pages("erasures"):

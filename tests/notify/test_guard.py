@@ -41,7 +41,7 @@ async def public_and_private() -> AsyncIterator[tuple[Receiver, Receiver]]:
         yield public, private
 
 
-async def connected(guard: GuardedBackend, host: str, port: int, timeout_s: float = 1.0) -> str:
+async def connected(guard: GuardedBackend, host: str, port: int, timeout_s: float = 30.0) -> str:
     """The address that a host's connection leads to."""
     stream = await guard.connect_tcp(host, port, timeout_s)
     address: str = stream.get_extra_info("server_addr")[0]

@@ -54,7 +54,7 @@ def test_the_token_may_stand_in_the_path(shared_collector: CollectorProcess) -> 
 def test_a_wrong_token_is_refused_before_the_body_is_read(
     shared_collector: CollectorProcess, given: str
 ) -> None:
-    with socket.create_connection(("127.0.0.1", shared_collector.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", shared_collector.port), timeout=60) as connection:
         connection.sendall(
             b"POST /callbacks HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
             + f"Authorization: {given}\r\n\r\n".encode()
@@ -219,7 +219,7 @@ def test_a_large_body_is_refused_as_announced_and_as_it_comes(
         b"POST /callbacks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
         b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=60) as connection:
         # Just over the bound, and at once: who goes on sending may lose the answer.
         connection.sendall(head + (b"400\r\n" + b" " * 1024 + b"\r\n") * 10)
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
@@ -232,7 +232,7 @@ def test_a_chunked_body_is_taken(shared_collector: CollectorProcess) -> None:
         b"POST /callbacks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
         b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", shared_collector.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", shared_collector.port), timeout=60) as connection:
         connection.sendall(head)
         for part in (body[:7], body[7:]):
             connection.sendall(b"%x\r\n" % len(part) + part + b"\r\n")
@@ -242,7 +242,7 @@ def test_a_chunked_body_is_taken(shared_collector: CollectorProcess) -> None:
 
 
 def test_a_sender_that_hangs_up_half_way_leaves_nothing(collector: CollectorProcess) -> None:
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=60) as connection:
         connection.sendall(
             b"POST /callbacks HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
             b"Authorization: Bearer " + TOKEN.encode() + b'\r\n\r\n{"run":'

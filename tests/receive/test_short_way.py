@@ -42,7 +42,7 @@ class Answer:
 
 
 def connected(collector: CollectorProcess) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", collector.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", collector.port), timeout=60)
 
 
 def sender_gone(collector: CollectorProcess) -> float:
@@ -145,4 +145,4 @@ def test_a_body_under_way_at_the_end_is_still_taken(collector: CollectorProcess)
         answer = Answer(connection)
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert connection.recv(1) == b""
-    assert collector.process.wait(timeout=30) == 0
+    assert collector.process.wait(timeout=60) == 0

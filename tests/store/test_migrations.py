@@ -124,7 +124,7 @@ def test_serve_refuses_a_newer_schema(settings: Settings, database: Mapping[str,
     migrate(settings)
     record_newer(database, "projection_schema")
     collector = CollectorProcess(database)
-    assert collector.process.wait(timeout=30) == 1
+    assert collector.process.wait(timeout=60) == 1
     collector.kill()
     assert "install the newer version that wrote it" in collector.log
     assert "Traceback" not in collector.log
@@ -190,7 +190,7 @@ def test_what_is_no_database_is_refused(settings: Settings) -> None:
         with pytest.raises(StoreUnavailableError, match=r"collector\.db cannot be read"):
             use(settings)
     collector = CollectorProcess({"COLLECTOR_DATA_DIR": str(settings.data_dir)})
-    assert collector.process.wait(timeout=30) == 1
+    assert collector.process.wait(timeout=60) == 1
     collector.kill()
     assert "cannot be opened: file is not a database" in collector.log
     assert "Traceback" not in collector.log
@@ -232,7 +232,7 @@ def test_two_processes_that_migrate_at_once_apply_each_step_once(
         runner.run(gate.close())
     applied: dict[str, list[str]] = {part: [] for part in PARTS}
     for process in migrating:
-        said, failure = process.communicate(timeout=30)
+        said, failure = process.communicate(timeout=60)
         assert process.returncode == 0, failure
         for part, names in json.loads(said)["applied"].items():
             applied[part] = sorted([*applied[part], *names])  # each may have done some

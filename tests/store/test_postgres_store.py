@@ -55,7 +55,7 @@ async def replicas(url: str) -> AsyncIterator[tuple[Replica, Replica]]:
         await one.store.close()
 
 
-async def until(is_so: Callable[[], bool], timeout_s: float = 5) -> None:
+async def until(is_so: Callable[[], bool], timeout_s: float = 60) -> None:
     async with asyncio.timeout(timeout_s):
         while not is_so():
             await asyncio.sleep(0.01)
