@@ -46,7 +46,7 @@ def _refusal(resources: Resources) -> str | None:
     if resources.settings.edges_api_key is not None:
         return (
             "COLLECTOR_EDGES_API_KEY is set, so that Edges would be asked about a run which it does"
-            " not know. Launch a real one, or run `edges-collector demo` on any machine"
+            " not know. Launch a real one, or run edges-collector demo on any machine"
         )
     if resources.settings.role == "work":
         return "this replica takes no callbacks (COLLECTOR_ROLE=work): ask one that does"

@@ -51,6 +51,7 @@ def test_an_address_that_edges_reaches_is_no_problem(start_collector: Start) -> 
     assert (told["url"], told["problem"]) == ("https://collector.example.com/callbacks", None)
 
 
+@sqlite_only
 def test_a_demo_is_a_run_that_ends_unverified_and_leaves_no_process(
     start_collector: Start,
 ) -> None:
@@ -63,7 +64,7 @@ def test_a_demo_is_a_run_that_ends_unverified_and_leaves_no_process(
     refused = collector.http.post("/api/v1/demo")
     assert (refused.status_code, refused.json()["title"]) == (409, "A demo is going on")
     assert len(simulators) == 1
-    wait_until(lambda: not collector.get("demo")["is_going"], lambda: collector.log[-2_000:])
+    wait_until(lambda: not collector.get("demo")["is_going"], lambda: collector.log[-2_000:], 90)
     collector.wait_until_projected()
     run = collector.get(f"runs/{uid}")
     assert run["completeness"] == "unverified"
@@ -91,7 +92,7 @@ def test_a_demo_that_breaks_off_is_over(start_collector: Start) -> None:
     assert collector.http.post("/api/v1/demo").status_code == 202
     (simulator,) = _children(collector)
     os.kill(simulator, signal.SIGKILL)
-    wait_until(lambda: not collector.get("demo")["is_going"], lambda: collector.log[-2_000:])
+    wait_until(lambda: not collector.get("demo")["is_going"], lambda: collector.log[-2_000:], 90)
     assert "demo broke off" in collector.log
 
 

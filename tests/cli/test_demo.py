@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from tests.collector_process import free_port
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -70,3 +72,9 @@ def test_wrong_use_ends_with_2() -> None:
     done = run("serve", "--log-level", "loud")
     assert done.returncode == 2
     assert "COLLECTOR_LOG_LEVEL" in done.stderr
+
+
+def test_a_simulated_edges_ends_after_its_time() -> None:
+    done = run("simulate", "--port", str(free_port()), "--for-s", "0.2")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("stopped\n")

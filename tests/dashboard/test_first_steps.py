@@ -42,7 +42,7 @@ def test_a_newcomer_gets_from_an_empty_page_to_a_file(
     row = page.locator("#arrived tr[data-run]")
     expect(row.get_by_text("the demo")).to_be_visible()
     expect(row.locator("[data-chip=completeness]")).to_have_text("unverified", timeout=60_000)
-    wait_until(lambda: not empty.get("demo")["is_going"], "the demo goes on")
+    wait_until(lambda: not empty.get("demo")["is_going"], "the demo goes on", 90)
     empty.wait_until_projected()
     total = empty.get(f"runs/{empty.get('demo')['run_uid']}")["counts"]["results"]
     expect(row.locator('[data-value="counts.results"]')).to_have_text(f"{total:,}")

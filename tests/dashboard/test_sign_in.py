@@ -32,6 +32,7 @@ def test_a_session_that_ended_leads_to_sign_in_and_back(
     browser: Browser, collector: CollectorProcess
 ) -> None:
     with visiting(browser, collector) as visit:
+        visit.expected = ("401",)  # of what the page asked for meanwhile
         page = visit.page
         page.goto("/?q=mine")
         (cookie,) = [one for one in visit.context.cookies() if one["name"] == COOKIE]
