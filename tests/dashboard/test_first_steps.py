@@ -15,10 +15,19 @@ from tests.databases import fresh_database
 from tests.edges_process import wait_until
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[CollectorProcess]:
     """A collector as it is installed: nothing came, and there is no key of Edges."""
-    with fresh_database("sqlite", tmp_path_factory.mktemp("empty") / "data") as env:
+    with fresh_database("sqlite", tmp_path / "data") as env:
+        process = CollectorProcess(env).wait_until_ready()
+        yield process
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+    """The same, to which something may have come."""
+    with fresh_database("sqlite", tmp_path_factory.mktemp("used") / "data") as env:
         process = CollectorProcess(env).wait_until_ready()
         yield process
         process.kill()
@@ -59,9 +68,9 @@ def test_a_newcomer_gets_from_an_empty_page_to_a_file(
 
 
 def test_the_command_on_the_page_works_when_pasted(
-    browser: Browser, empty: CollectorProcess
+    browser: Browser, used: CollectorProcess
 ) -> None:
-    with visiting(browser, empty) as visit:
+    with visiting(browser, used) as visit:
         page = visit.page
         page.goto("/first-steps")
         expect(page.get_by_text("Edges cannot reach 127.0.0.1")).to_be_visible()
@@ -80,9 +89,9 @@ def test_the_command_on_the_page_works_when_pasted(
 
 @pytest.mark.parametrize(("scope", "may"), [("read", False), ("admin", True)])
 def test_the_token_and_the_demo_are_for_admins(
-    empty: CollectorProcess, scope: str, may: bool
+    used: CollectorProcess, scope: str, may: bool
 ) -> None:
-    with client_with(empty, scope) as client:
+    with client_with(used, scope) as client:
         page = client.get("/first-steps").text
         assert ("Show the token" in page, "Start the demo" in page) == (may, may)
         shown = client.post("/first-steps/token", data={"csrf": csrf_of(page)})
