@@ -50,9 +50,10 @@ class CollectorProcess:
             **(secrets if with_secrets else {}),
             **env,
         }
+        is_usual = preexec is None and source is None and "PYTHONPATH" not in env
         self.process = (
             forked(["serve"], environment, self.log_path)
-            if preexec is None and source is None
+            if is_usual
             else self._started(environment, source, preexec)
         )
         self.http = httpx2.Client(

@@ -7,8 +7,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from app.memory import collect_rarely
 from tests.collector_process import CollectorProcess
 from tests.databases import KINDS, drop_what_is_kept, fresh_database
+
+# Collecting tests makes objects by the hundred thousand, and no garbage.
+collect_rarely()
 
 # How long an example takes says more of what else the machine does; pytest-timeout bounds a test.
 hypothesis.settings.register_profile("without deadlines", deadline=None)

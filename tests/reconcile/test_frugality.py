@@ -40,7 +40,7 @@ class FastBudget(FairBudget):
         await super()._news_within(wait_s / CLOCK_RATE)
 
 
-@pytest.mark.timeout(1_800 if IS_SOAK else 120)
+@pytest.mark.timeout(1_800 if IS_SOAK else 300)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_large_run_is_proven_within_the_smallest_budget_across_three_kills(kind: str) -> None:
     scenario = Scenario(

@@ -95,7 +95,7 @@ class Edges:
         return answer
 
     async def settled(self, run_uid: str) -> Json:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             while not (truth := await self.truth(run_uid))["settled"]:
                 await asyncio.sleep(0.003)
         return truth
@@ -200,7 +200,7 @@ class Collecting:
                 await asyncio.sleep(0.004)
 
     async def projected(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             while (await self.store.reader.lag(0)).callbacks:
                 await asyncio.sleep(0.004)
 
