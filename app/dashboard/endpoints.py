@@ -113,7 +113,7 @@ async def _deliveries(request: Request, api: Api, endpoint: dict[str, Any]) -> d
         "states": STATES,
         "state": state,
         "is_first_page": is_first,
-        "here": _url(endpoint, state, cursor),
+        "again_from": _url(endpoint, "", cursor),
         "first": _url(endpoint, state),
         "next": _url(endpoint, state, page["next_cursor"]) if page["next_cursor"] else None,
         "poll_s": poll_s(deliveries) if is_first and endpoint["state"] == "active" else None,

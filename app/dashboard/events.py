@@ -38,7 +38,6 @@ async def event_list(request: Request) -> Response:
         "chosen": chosen,
         "is_filtered": any(chosen.values()),
         "is_first_page": not cursor,
-        "here": _url(chosen, cursor),
         "first": _url(chosen),
         "next": _url(chosen, page["next_cursor"]) if page["next_cursor"] else None,
         "all_types": ALL_TYPES,
