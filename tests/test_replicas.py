@@ -17,6 +17,7 @@ import pytest
 from tests.callbacks import RUN, sent
 from tests.collector_process import CollectorProcess
 from tests.databases import fresh_postgres
+from tests.edges_process import wait_until
 from tests.postgres_server import PostgresServer
 from tests.senders import Load, check
 from tests.tcp_proxy import TcpProxy
@@ -48,7 +49,7 @@ def server() -> Iterator[PostgresServer]:
     own.remove()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_replicas_killed_one_after_another_lose_nothing_and_double_nothing(start: Start) -> None:
     """Three behind a balancer; every second one is killed and started again."""
     seed = random.SystemRandom().randrange(10**6)
@@ -68,8 +69,9 @@ def test_replicas_killed_one_after_another_lose_nothing_and_double_nothing(start
         balancer = TcpProxy([one.port for one in replicas])
         ending.callback(balancer.close)
         load = Load(balancer.base_url, seed, retries=True, pause_s=0.01)
-        for _ in range(8):
-            time.sleep(1)
+        for turn in range(8):
+            enough = 30 * (turn + 1)
+            wait_until(lambda: len(load.acknowledged) >= enough, "nothing is taken")  # noqa: B023
             place = rng.randrange(3)
             replicas[place].kill()
             replicas[place] = replica()
@@ -77,7 +79,6 @@ def test_replicas_killed_one_after_another_lose_nothing_and_double_nothing(start
         for one in replicas:
             one.wait_until_ready()
         load.finish()
-        assert len(load.acknowledged) > 500
         check(replicas[0], load.acknowledged, set(load.sent))
         assert_no_run_was_projected_twice(logs)
 
@@ -120,7 +121,7 @@ def test_roles_share_the_work(start: Start) -> None:
             time.sleep(0.02)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_ten_seconds_without_postgres_are_an_outage_and_no_loss(
     start: Start, server: PostgresServer
 ) -> None:
@@ -156,7 +157,7 @@ def test_a_network_cut_in_mid_commit_neither_loses_nor_doubles(
         cut: list[bytes] = []
         everything: list[bytes] = []
         with ThreadPoolExecutor(size) as senders:
-            for turn in range(30):
+            for turn in range(60):
                 bodies = [sent(f"c{turn}-{n}", row=f"row-{turn}-{n}") for n in range(size)]
                 proxy.cut_next_answers = True
                 answers = list(senders.map(lambda body: collector.send(body).status_code, bodies))

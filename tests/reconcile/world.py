@@ -124,7 +124,10 @@ async def simulated_edges(
     async with (
         SimulatedEdges(scenario or Scenario()) as edges,
         httpx2.AsyncClient(
-            base_url=edges.base_url, headers={"X-API-Key": edges.api_key}, trust_env=False
+            base_url=edges.base_url,
+            headers={"X-API-Key": edges.api_key},
+            trust_env=False,
+            timeout=60,
         ) as api,
     ):
         world = Edges(edges, api, budget or LocalBudget())
