@@ -29,6 +29,7 @@ from app.dashboard import (
     sign_in,
 )
 from app.dashboard.pages import problem_page
+from app.dashboard.shared import SharedAnswers
 from app.dashboard.static import static
 
 log = structlog.get_logger("dashboard")
@@ -112,6 +113,7 @@ def create_dashboard(
     application.state.keyring = keyring
     application.state.sessions = sessions
     application.state.watchers = watchers
+    application.state.shared = SharedAnswers()
     return application
 
 

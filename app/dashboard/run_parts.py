@@ -3,20 +3,24 @@
 import asyncio
 import json
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.dashboard.asking import Query, RefusedError, api_of
+from app.dashboard.asking import Api, Query, RefusedError, api_of
 from app.dashboard.bodies import readable
 from app.dashboard.failure_words import advice
 from app.dashboard.pages import render, signed_in
 from app.dashboard.run import completeness_of, path_of
 from app.dashboard.words import path_part
 from app.model import FAILED_INPUT_STATUSES, RETRYABLE_LABELS
+
+if TYPE_CHECKING:
+    from app.dashboard.shared import SharedAnswers
 
 PREVIEW_ROWS = 20
 COLUMNS_MAX = 40
@@ -47,14 +51,9 @@ async def completeness(request: Request) -> Response:
 async def figures(request: Request) -> Response:
     """Results over time, and failed inputs by the label of their error."""
     api, uid = api_of(request), request.path_params["run_uid"]
-    summary = await api.get(f"runs/{uid}/summary", {"columns": "false"})
-    labels = list(islice(summary["inputs_by_error"].items(), LABELS_SHOWN))
-    examples = await asyncio.gather(
-        *[
-            api.get(f"runs/{uid}/inputs", {"error_label": label, "limit": str(EXAMPLES)})
-            for label, _ in labels
-        ]
-    )
+    shared: SharedAnswers = request.app.state.shared
+    # All who may read may read this, and many may look at a run while it goes on.
+    summary, labels, examples = await shared.get(("figures", uid), partial(_summary, api, uid))
     here, failed = path_of(uid), _failed(summary["inputs_by_status"])
     return render(
         request,
@@ -69,6 +68,21 @@ async def figures(request: Request) -> Response:
         failed=failed,
         file=f"/api/v1{here}/inputs?{_statuses()}&shape=inputs&format=csv",
     )
+
+
+async def _summary(
+    api: Api, uid: str
+) -> tuple[dict[str, Any], list[tuple[str, int]], list[dict[str, Any]]]:
+    """A run in figures, its most frequent errors, and a page of inputs for each of them."""
+    summary = await api.get(f"runs/{uid}/summary", {"columns": "false"})
+    labels = list(islice(summary["inputs_by_error"].items(), LABELS_SHOWN))
+    examples = await asyncio.gather(
+        *[
+            api.get(f"runs/{uid}/inputs", {"error_label": label, "limit": str(EXAMPLES)})
+            for label, _ in labels
+        ]
+    )
+    return summary, labels, examples
 
 
 def _failed(by_status: dict[str, int]) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import httpx2
 
-from tests.bench.load import Bodies, wrk
+from tests.bench.load import LOAD_CORE, Bodies, wrk
 from tests.bench.measures import Bench, Figure
 from tests.bench.notifying import beside
 from tests.bench.servers import Running, running
@@ -75,7 +75,11 @@ def _open_under_load(bench: Bench) -> Iterator[Figure]:
                     found.append(wrk(server.port, bodies, seconds=3 * bench.seconds).rate)
                     continue
                 run_uid = _largest(server)
-                with beside("onlookers", server.port, ADMIN_KEY, clients, run_uid) as onlookers:
+                # Browsers are on other machines: here, beside the load.
+                beside_load = beside(
+                    "onlookers", server.port, ADMIN_KEY, clients, run_uid, cores=str(LOAD_CORE)
+                )
+                with beside_load as onlookers:
                     onlookers.heard()
                     found.append(wrk(server.port, bodies, seconds=3 * bench.seconds).rate)
                     seen = onlookers.asked()

@@ -37,8 +37,8 @@ LIVE_S = 10
 class Beside:
     """A process beside the collector, which is asked and answers in lines."""
 
-    def __init__(self, module: str, *arguments: object) -> None:
-        command = ["taskset", "-c", BOTH, sys.executable, "-m", f"tests.bench.{module}"]
+    def __init__(self, module: str, *arguments: object, cores: str) -> None:
+        command = ["taskset", "-c", cores, sys.executable, "-m", f"tests.bench.{module}"]
         self._process = subprocess.Popen(
             [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -62,9 +62,9 @@ class Beside:
 
 
 @contextmanager
-def beside(module: str, *arguments: object) -> Iterator[Beside]:
+def beside(module: str, *arguments: object, cores: str = BOTH) -> Iterator[Beside]:
     """A module of the bench as a process, for as long as the block lasts."""
-    process = Beside(module, *arguments)
+    process = Beside(module, *arguments, cores=cores)
     try:
         yield process
     finally:

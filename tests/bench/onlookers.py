@@ -21,8 +21,10 @@ import httpx2
 import uvloop
 
 _LIVE_MAIN = re.compile(r'<main[^>]* data-live="([^"]+)"(?: data-live-of="([^"]+)")?')
-_LIVE_PART = re.compile(r"<[a-z]+[^>]*hx-trigger=\"live[^>]*>")
+_PART = re.compile(r'<[a-z]+[^>]*hx-get="[^>]*hx-trigger="[^>]*>')
 _ADDRESS = re.compile(r'hx-get="([^"]+)"')
+_TRIGGER = re.compile(r'hx-trigger="([^"]+)"')
+_APART = re.compile(r'data-every="(\d+)"')
 
 
 @dataclass
@@ -53,9 +55,8 @@ class Onlooker:
         headers, text = await self._get(self._path)
         live = _LIVE_MAIN.search(text)
         assert live is not None, f"{self._path} follows nothing: {text[:200]}"
-        addresses = [_ADDRESS.search(part) for part in _LIVE_PART.findall(text)]
-        parts = [found[1].replace("&amp;", "&") for found in addresses if found]
         pause_s = int(headers["x-refresh-after"]) / 1000
+        parts = await self._open_parts(text, pause_s)
         query = f"types={live[1]}" + (f"&run_uid={live[2]}" if live[2] else "")
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**22)
         writer.write(
@@ -71,12 +72,28 @@ class Onlooker:
             self._seen.told += 1
             if b"event: run.progress" in block and self._path == "/":
                 continue  # the rows show it by themselves
-            for part in parts:
-                if time.monotonic() >= self._next_at.get(part, 0):
+            for part, apart_s in parts.items():
+                if time.monotonic() >= self._next_at[part]:
                     headers, _ = await self._get(part)
                     self._seen.asked += 1
-                    pause_s = int(headers["x-refresh-after"]) / 1000
+                    pause_s = max(apart_s, int(headers["x-refresh-after"]) / 1000)
                     self._next_at[part] = time.monotonic() + pause_s
+
+    async def _open_parts(self, text: str, pause_s: float) -> dict[str, float]:
+        """Ask for what comes with the page; the seconds between two askings for each live part."""
+        parts = {}
+        for part in _PART.findall(text):
+            address, trigger = _ADDRESS.search(part), _TRIGGER.search(part)
+            assert address, part
+            assert trigger, part
+            path = address[1].replace("&amp;", "&")
+            apart = _APART.search(part)
+            if "live" in trigger[1]:
+                parts[path] = int(apart[1]) / 1000 if apart else 0.0
+                self._next_at[path] = time.monotonic() + max(pause_s, parts[path])
+            if "load" in trigger[1]:
+                await self._get(path)
+        return parts
 
     async def _get(self, path: str) -> tuple[dict[str, str], str]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**22)

@@ -5,6 +5,7 @@
   const format = new Intl.NumberFormat("en-US");
   const AGO_MS = 15000;
   const POLL_MS = 2000;
+  const POLL_MS_MAX = 3000; // with more pages open than this allows, as seldom as they are told
 
   // ------------------------------------------------------------------- theme
 
@@ -126,7 +127,7 @@
     const place = placeOf(element);
     if (due.has(place)) return;
     const wait = Math.max(waitMin, Number(document.body.dataset.refreshMs));
-    const since = performance.now() - (Number(place.dataset.refreshed) || -wait);
+    const since = performance.now() - (Number(place.dataset.refreshed) || 0);
     const later = setTimeout(() => {
       due.delete(place);
       if (!place.isConnected || document.hidden) return;
@@ -169,7 +170,7 @@
   let stream = null;
 
   function say(text) {
-    const banner = document.querySelector("[data-live-state]");
+    const banner = document.querySelector("[data-banner]");
     if (!banner) return;
     banner.textContent = text;
     banner.hidden = !text;
@@ -277,8 +278,12 @@
   }
 
   // What no event tells of is asked for anew, as long as somebody looks.
+  let polledAt = 0;
   setInterval(() => {
-    if (document.hidden) return;
+    const wait = Number(document.body.dataset.refreshMs);
+    const isTime = performance.now() - polledAt >= (wait > POLL_MS_MAX ? wait : 0);
+    if (document.hidden || !isTime) return;
+    polledAt = performance.now();
     document.querySelectorAll("[data-polled]").forEach((part) => htmx.trigger(part, "live"));
   }, POLL_MS);
 
