@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 from tests.callbacks import callback, encoded, new_run
 from tests.collector_process import CollectorProcess, free_port
 from tests.dashboard.browser import Visit
+from tests.dashboard.hostile import HOSTILE
 from tests.edges_process import EdgesProcess, wait_until
 
-HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>'
 TABS = ("", "/inputs", "/callbacks", "/events")
 
 
