@@ -134,7 +134,9 @@ def test_killed_in_walks_it_goes_on_behind_the_last_pages(
         pages += 60 // limit + -(-edges.truth(run_uid)["results_total"] // limit)
     asked = edges.asked()
     walked = sum(count for route, count in asked.items() if "puts" in route)
-    assert walked <= 1.05 * pages + len(limits), (asked, pages)  # a page each was on its way
+    # A page each was on its way; and of those that were logged, some are not projected yet by a
+    # busy machine when the next one looks. From the beginning it would be 50 more.
+    assert walked <= 1.05 * pages + 20, (asked, pages)
 
 
 def test_runs_that_call_back_once_or_never_are_collected_whole(

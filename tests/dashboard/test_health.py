@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -14,10 +15,10 @@ from tests.dashboard.browser import Visit
 from tests.databases import fresh_database
 
 
-@pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """One that calls it a failure if callbacks wait for a second."""
-    with fresh_database("sqlite", tmp_path_factory.mktemp("health") / "data") as env:
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
+    """A new one, which calls it a failure if callbacks wait for a second."""
+    with fresh_database("sqlite", tmp_path / "data") as env:
         process = CollectorProcess({**env, "COLLECTOR_READY_LAG_S": "1"}).wait_until_ready()
         yield process
         process.kill()
