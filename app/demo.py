@@ -130,7 +130,7 @@ class Demo:
 
 async def _started() -> _Simulator:
     """A simulated Edges that answers. Raises DemoError, OSError."""
-    port, key = _free_port(), secrets.token_hex(16)
+    port, key = free_port(), secrets.token_hex(16)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "simulate", "--port", str(port), "--api-key", key),
         *("--for-s", str(DEMO_S), "--scenario", json.dumps(SCENARIO)),
@@ -191,7 +191,8 @@ def _input(number: int) -> dict[str, Any]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

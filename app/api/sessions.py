@@ -21,8 +21,8 @@ class Session(NamedTuple):
     """Somebody who is signed in."""
 
     access: Access
-    token: str
-    """Known to the session's own pages alone: what every form has to carry."""
+    nonce: str
+    """Tells it from others of the same key."""
 
 
 class Sessions:
@@ -62,13 +62,16 @@ class Sessions:
         access = await self._keyring.by_id(key_id)
         if access is None:
             return None
-        return Session(access, str(self._form.dumps(nonce)))
+        return Session(access, nonce)
 
-    def is_own_form(self, connection: HTTPConnection, token: str) -> bool:
+    def form_token(self, session: Session) -> str:
+        """What every form of the session has to carry: known to its own pages alone."""
+        return str(self._form.dumps(session.nonce))
+
+    def is_own_form(self, session: Session, token: str) -> bool:
         """Whether a form's `token` was made for the session that it came with."""
         try:
-            _, nonce = self._cookie.loads(connection.cookies.get(COOKIE, ""), max_age=SESSION_S)
-            return bool(self._form.loads(token, max_age=SESSION_S) == nonce)
+            return bool(self._form.loads(token, max_age=SESSION_S) == session.nonce)
         except (BadSignature, ValueError, TypeError):
             return False
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import sys
 import tempfile
 from collections import Counter
@@ -21,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
+from app.demo import free_port
 from app.observe import configure_logging
 from app.service import Collector, create_server
 from app.settings import Settings
@@ -155,7 +155,7 @@ def _settings(folder: Path, edges: SimulatedEdges) -> Settings:
         data_dir=folder,
         database_url=None,
         role="all",
-        port=_free_port(),
+        port=free_port(),
         host="127.0.0.1",
         drain_s=0,
         log_level="error",
@@ -286,9 +286,3 @@ def _input(number: int) -> dict[str, Any]:
         "linkedin_profile_url": f"https://www.linkedin.com/in/lead-{number}",
         "custom_data": {"row_id": f"row-{number:05d}", "list": "demo"},
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,13 +10,13 @@ from typing import Protocol, TypeVar
 from app.api.access import ADMIN_KEY_ID, LIVE_MAX, hint_of_admin, new_key
 from app.api.keys import ADMIN_ADVICE, admin_record, key_record
 from app.cli.failures import fail
-from app.cli.server import Record, Server, ServerError
+from app.cli.server import Record, ServerError, server_at
 from app.cli.settings import load_settings
 from app.generated_secrets import ADMIN_KEY_FILE
 from app.observe import configure_logging
 from app.settings import Settings
 from app.store.api_keys import ApiKeys
-from app.store.database import schema_states, store_of
+from app.store.database import existing_states, store_of
 from app.store.protocol import NoLogError, StoreError
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def done(
         if settings is not None:
             async with _opened(settings) as database:
                 return await work(database)
-        async with _server(url or "", api_key) as server:
+        async with server_at(url or "", api_key) as server:
             return await work(server)
 
     try:
@@ -111,9 +111,8 @@ def _prepare(settings: Settings, *, is_new: bool) -> None:
     if is_new:
         if settings.postgres_url is None:
             settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    elif not any(state.applied for state in schema_states(settings)):
-        where = settings.log_path if settings.postgres_url is None else "this PostgreSQL schema"
-        raise NoLogError(f"there is no database at {where}; COLLECTOR_DATA_DIR says where it is")
+    else:
+        existing_states(settings)
 
 
 @asynccontextmanager
@@ -124,15 +123,6 @@ async def _opened(settings: Settings) -> AsyncIterator[_Database]:
         yield _Database(store.api_keys, settings)
     finally:
         await store.close()
-
-
-def _server(url: str, api_key: str | None) -> Server:
-    if api_key is None:
-        fail("give --api-key, or set COLLECTOR_API_KEY", code=2)
-    try:
-        return Server(url, api_key)
-    except ValueError as error:
-        fail(str(error), code=2)
 
 
 def _now_ms() -> int:

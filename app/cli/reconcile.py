@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from app.canonical import allow_deep_nesting
 from app.cli.failures import fail
 from app.cli.progress import Bar, bars
-from app.cli.server import Record, Server, ServerError, Tell
+from app.cli.server import Record, Server, ServerError, Tell, server_at
 from app.cli.settings import load_settings
 from app.generated_secrets import SECRET_KEY_FILE, kept_secret
 from app.log.group_commit import GroupCommit
@@ -73,7 +73,7 @@ def reconcile(
         tell = _Telling(bar)
         try:
             if url is not None:
-                server = _server(url, api_key)
+                server = server_at(url, api_key)
                 done = asyncio.run(_at_server(server, runs, all_open, timeout_s, tell.run))
             else:
                 done = _here(runs, all_open, timeout_s, tell)
@@ -214,15 +214,6 @@ async def _each(uids: Sequence[str], ask: Ask) -> list[Record]:
 
 
 # ---------------------------------------------------------------------- at a server
-
-
-def _server(url: str, api_key: str | None) -> Server:
-    if api_key is None:
-        fail("give --api-key, or set COLLECTOR_API_KEY", code=2)
-    try:
-        return Server(url, api_key)
-    except ValueError as error:
-        fail(str(error), code=2)
 
 
 async def _at_server(

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import httpx2
 
+from app.cli.failures import fail
+
 Record = dict[str, Any]
 Tell = Callable[[Record], None]
 
@@ -151,3 +153,13 @@ class Server:
 def _refusal(problem: Record, answer: httpx2.Response) -> str:
     """Why it refused."""
     return str(problem.get("detail") or f"HTTP {answer.status_code}")
+
+
+def server_at(url: str, api_key: str | None) -> Server:
+    """The collector that a command was told of; ends the command if it cannot be asked."""
+    if api_key is None:
+        fail("give --api-key, or set COLLECTOR_API_KEY", code=2)
+    try:
+        return Server(url, api_key)
+    except ValueError as error:
+        fail(str(error), code=2)

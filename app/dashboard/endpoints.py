@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,8 +11,8 @@ from app.api.deliveries import STATES
 from app.dashboard.asking import Api, RefusedError, api_of
 from app.dashboard.endpoint_form import MAILTO
 from app.dashboard.event_words import ALL_TYPES
-from app.dashboard.pages import render, signed_in
-from app.dashboard.words import path_part
+from app.dashboard.pages import pages_of, render, signed_in
+from app.dashboard.words import path_part, path_with
 from app.notify.sending import COMMAND_URL
 
 DELIVERIES_A_PAGE = 50
@@ -105,7 +104,7 @@ async def _deliveries(request: Request, api: Api, endpoint: dict[str, Any]) -> d
     cursor = request.query_params.get("cursor", "")
     query = {"state": state, "cursor": cursor, "limit": str(DELIVERIES_A_PAGE)}
     page = await api.get(f"endpoints/{endpoint['id']}/deliveries", query)
-    deliveries = page["data"]
+    deliveries, path = page["data"], endpoint["path"]
     is_first = not cursor
     return {
         "endpoint": endpoint,
@@ -113,9 +112,8 @@ async def _deliveries(request: Request, api: Api, endpoint: dict[str, Any]) -> d
         "states": STATES,
         "state": state,
         "is_first_page": is_first,
-        "again_from": _url(endpoint, "", cursor),
-        "first": _url(endpoint, state),
-        "next": _url(endpoint, state, page["next_cursor"]) if page["next_cursor"] else None,
+        "again_from": path_with(path, {"cursor": cursor}),
+        **pages_of(path, {"state": state}, page["next_cursor"]),
         "poll_s": poll_s(deliveries) if is_first and endpoint["state"] == "active" else None,
     }
 
@@ -134,8 +132,3 @@ def _since(endpoint: dict[str, Any]) -> str:
     given = endpoint["failing_since"]
     then = datetime.fromisoformat(given) if given else datetime.now(UTC) - timedelta(days=1)
     return then.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
-
-
-def _url(endpoint: dict[str, Any], state: str, cursor: str = "") -> str:
-    query = urlencode({k: v for k, v in (("state", state), ("cursor", cursor)) if v})
-    return f"{endpoint['path']}?{query}" if query else endpoint["path"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +11,7 @@ from app.dashboard.asking import api_of
 from app.dashboard.bodies import readable
 from app.dashboard.endpoints import described
 from app.dashboard.event_words import ALL_TYPES, GROUPS, WORDS
-from app.dashboard.pages import render, signed_in
+from app.dashboard.pages import pages_of, render, signed_in
 from app.dashboard.words import path_part
 from app.notify.cloud_event import TYPE_PREFIX
 from app.notify.headlines import headline
@@ -38,8 +37,7 @@ async def event_list(request: Request) -> Response:
         "chosen": chosen,
         "is_filtered": any(chosen.values()),
         "is_first_page": not cursor,
-        "first": _url(chosen),
-        "next": _url(chosen, page["next_cursor"]) if page["next_cursor"] else None,
+        **pages_of("/events", chosen, page["next_cursor"]),
         "all_types": ALL_TYPES,
         "groups": GROUPS,
     }
@@ -87,10 +85,3 @@ def _page_of(kind: str, subject: str | None) -> str | None:
     """Where what an event is about can be seen, if it is no run."""
     section = _SECTIONS.get(kind)
     return f"/{section}/{path_part(subject)}" if section and subject else None
-
-
-def _url(chosen: dict[str, str], cursor: str = "") -> str:
-    query = urlencode(
-        {name: value for name, value in {**chosen, "cursor": cursor}.items() if value}
-    )
-    return f"/events?{query}" if query else "/events"

@@ -50,7 +50,9 @@ async def start_demo(request: Request) -> Response:
 @signed_in
 async def arrived(request: Request) -> Response:
     """The runs that came in last: a part of the page, asked for anew as they do."""
-    return render(request, "first_steps_runs.html", **await _last_runs(api_of(request)))
+    api = api_of(request)
+    runs, demo = await _last_runs(api), await api.get("demo")
+    return render(request, "first_steps_runs.html", runs=runs, demo=demo)
 
 
 async def steps_of(api: Api, token: str | None = None) -> dict[str, Any]:
@@ -81,14 +83,15 @@ async def _page(
     request: Request, status: int = 200, *, token: str | None = None, demo_problem: str = ""
 ) -> Response:
     api = api_of(request)
-    context = await steps_of(api, token) | await _last_runs(api)
-    return render(request, "first_steps.html", status, **context | {"demo_problem": demo_problem})
+    context = await steps_of(api, token) | {"demo_problem": demo_problem}
+    return render(request, "first_steps.html", status, **context, runs=await _last_runs(api))
 
 
-async def _last_runs(api: Api) -> dict[str, Any]:
+async def _last_runs(api: Api) -> list[dict[str, Any]]:
     query: dict[str, str | int | None] = {"limit": RUNS_SHOWN, "sort": "-updated"}
     page = await api.get("runs", query)
-    return {"runs": page["data"], "demo": await api.get("demo")}
+    found: list[dict[str, Any]] = page["data"]
+    return found
 
 
 def _curl(url: str, headers: Mapping[str, str], body: Mapping[str, object]) -> str:

@@ -2,14 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.access import ADMIN_KEY_ID
 from app.dashboard.asking import Api, RefusedError, api_of
-from app.dashboard.pages import form_of, redirected, render, signed_in
+from app.dashboard.pages import form_of, pages_of, redirected, render, signed_in
 from app.model import timestamp
 
 KEYS_A_PAGE = 50
@@ -65,14 +64,13 @@ async def _page(
 ) -> Response:
     cursor = request.query_params.get("cursor", "")
     page = await api.get("keys", {"cursor": cursor, "limit": str(KEYS_A_PAGE)})
-    following = page["next_cursor"]
     return render(
         request,
         "keys.html",
         422 if problem else 200,
         keys=[_described(api, one) for one in page["data"]],
         is_first_page=not cursor,
-        next=f"/keys?{urlencode({'cursor': following})}" if following else None,
+        **pages_of("/keys", {}, page["next_cursor"]),
         scopes=SCOPES,
         lives=LIVES,
         typed=typed or {"name": "", "scope": "read", "lives": "90"},

@@ -1,10 +1,10 @@
 """Pages: templates filled, and what every page and form carries."""
 
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from app import __version__
 from app.api.sessions import COOKIE, Session, Sessions, is_from_elsewhere
 from app.dashboard.asking import Api, RefusedError
 from app.dashboard.static import url_of
-from app.dashboard.words import FILTERS, share
+from app.dashboard.words import FILTERS, path_with, share
 from app.store.protocol import StoreUnavailableError
 
 FORM_BYTES_MAX = 256 * 1024
@@ -52,11 +52,12 @@ View = Callable[[Request], Awaitable[Response]]
 def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     """The page or the part of one that `template` makes of `context`."""
     session: Session | None = getattr(request.state, "session", None)
+    sessions: Sessions = request.app.state.sessions
     refresh_ms = refresh_pause_ms(request.app.state.watchers())
     text = _TEMPLATES.get_template(template).render(
         request=request,
         access=session.access if session else None,
-        csrf=session.token if session else "",
+        csrf=sessions.form_token(session) if session else "",
         refresh_ms=refresh_ms,
         **context,
     )
@@ -94,7 +95,7 @@ def signed_in(view: View) -> View:
             return _to_sign_in(request)
         request.state.session = session
         request.state.api = Api(request.app.state.api, session.access)
-        if request.method not in ("GET", "HEAD") and not await _is_own(request, sessions):
+        if request.method not in ("GET", "HEAD") and not await _is_own(request, session):
             return problem_page(
                 request,
                 403,
@@ -144,6 +145,12 @@ def redirected(request: Request, path: str) -> Response:
     return RedirectResponse(path, 303)
 
 
+def pages_of(path: str, chosen: Mapping[str, str], next_cursor: str | None) -> dict[str, Any]:
+    """Where the `first` and the `next` page of a list are; None if there is no next one."""
+    following = path_with(path, {**chosen, "cursor": next_cursor}) if next_cursor else None
+    return {"first": path_with(path, chosen), "next": following}
+
+
 def problem_page(request: Request, status: int, title: str, detail: str) -> Response:
     """What went wrong, in place of a page or of a part of one."""
     template = "problem_part.html" if "hx-request" in request.headers else "problem.html"
@@ -159,11 +166,12 @@ def _to_sign_in(request: Request) -> Response:
     query = {"next": back} if back != "/" else {}
     if COOKIE in request.cookies:
         query["expired"] = "true"
-    return RedirectResponse(f"/sign-in?{urlencode(query)}" if query else "/sign-in", 303)
+    return RedirectResponse(path_with("/sign-in", query), 303)
 
 
-async def _is_own(request: Request, sessions: Sessions) -> bool:
+async def _is_own(request: Request, session: Session) -> bool:
     if is_from_elsewhere(request):
         return False
     token = request.headers.get(CSRF_HEADER) or (await form_of(request)).get(CSRF_FIELD, "")
-    return sessions.is_own_form(request, token)
+    sessions: Sessions = request.app.state.sessions
+    return sessions.is_own_form(session, token)

@@ -1,14 +1,13 @@
 """The quarantine: what came and was not understood, and another try at it."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.dashboard.asking import Api, RefusedError, api_of
 from app.dashboard.bodies import readable
-from app.dashboard.pages import redirected, render, signed_in
+from app.dashboard.pages import pages_of, redirected, render, signed_in
 from app.dashboard.words import path_part
 
 ENTRIES_A_PAGE = 50
@@ -24,11 +23,10 @@ async def quarantine_list(request: Request) -> Response:
     cursor = request.query_params.get("cursor", "")
     query = {"cursor": cursor, "newest_first": "true", "limit": str(ENTRIES_A_PAGE)}
     page = await api_of(request).get("quarantine", query)
-    following = page["next_cursor"]
     context: dict[str, Any] = {
         "entries": [_described(one) for one in page["data"]],
         "is_first_page": not cursor,
-        "next": f"/quarantine?{urlencode({'cursor': following})}" if following else None,
+        **pages_of("/quarantine", {}, page["next_cursor"]),
     }
     is_part = request.headers.get("hx-target") == "quarantine"
     return render(request, "quarantine_table.html" if is_part else "quarantine.html", **context)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.dashboard.asking import Api, Query, RefusedError, api_of
 from app.dashboard.completeness_words import completeness_words
 from app.dashboard.endpoints import described
-from app.dashboard.pages import render, signed_in
+from app.dashboard.pages import pages_of, render, signed_in
 from app.dashboard.words import path_part
 from app.event import EventType
 from app.export.compression import COMPRESSIONS
@@ -77,11 +77,8 @@ async def overview(
     `refused_of` is the part of the page (`act`, `file` or `delete`), `form` what was typed.
     """
     api, uid = api_of(request), request.path_params["run_uid"]
-    try:
-        run = await api.get(f"runs/{uid}")
-    except RefusedError as error:
-        if error.status != 404:
-            raise
+    run = await _run(api, uid)
+    if run is None:
         return render(request, "run_unknown.html", 404, uid=uid, refused=refused)
     export = await _export(api, request.query_params.get("export", ""))
     return render(
@@ -141,14 +138,21 @@ async def _export(api: Api, export_id: str) -> Any:
         return None
 
 
-async def _headed(request: Request) -> dict[str, Any] | Response:
-    """What every page of a run has; another page if there is no such run."""
-    uid = request.path_params["run_uid"]
+async def _run(api: Api, uid: str) -> Any:
+    """A run of the API; None if there is none. Raises RefusedError for anything else."""
     try:
-        run = await api_of(request).get(f"runs/{uid}")
+        return await api.get(f"runs/{uid}")
     except RefusedError as error:
         if error.status != 404:
             raise
+        return None
+
+
+async def _headed(request: Request) -> dict[str, Any] | Response:
+    """What every page of a run has; another page if there is no such run."""
+    uid = request.path_params["run_uid"]
+    run = await _run(api_of(request), uid)
+    if run is None:
         return render(request, "run_unknown.html", 404, uid=uid, refused=None)
     return {"run": run, "here": path_of(run["run_uid"])}
 
@@ -186,7 +190,7 @@ async def run_inputs(request: Request) -> Response:
         refused=refused,
         statuses=INPUT_STATUSES,
         is_first_page=not cursor,
-        **_pages(here, chosen, page["next_cursor"]),
+        **pages_of(here, chosen, page["next_cursor"]),
         file=f"/api/v1{here}?{file}&format=csv",
     )
 
@@ -218,20 +222,13 @@ async def run_callbacks(request: Request) -> Response:
         callbacks=page["data"],
         is_first_page=not cursor,
         newest_first=chosen["newest_first"] == "true",
-        **_pages(here, {"order": request.query_params.get("order", "")}, page["next_cursor"]),
+        **pages_of(here, {"order": request.query_params.get("order", "")}, page["next_cursor"]),
     )
 
 
 def _order_of(request: Request) -> dict[str, str]:
     """The latest first, unless the query has it otherwise."""
     return {"newest_first": "false" if request.query_params.get("order") == "arrival" else "true"}
-
-
-def _pages(here: str, chosen: Mapping[str, str], next_cursor: str | None) -> dict[str, Any]:
-    """Where the first and the next page of a list are."""
-    kept = {name: value for name, value in chosen.items() if value}
-    following = f"{here}?{urlencode({**kept, 'cursor': next_cursor})}" if next_cursor else None
-    return {"first": f"{here}?{urlencode(kept)}" if kept else here, "next": following}
 
 
 @signed_in
@@ -260,7 +257,7 @@ async def run_events(request: Request) -> Response:
         chosen=chosen,
         newest_first=asked["newest_first"] == "true",
         is_first_page=not cursor,
-        **_pages(path_of(uid, "events"), kept, page["next_cursor"]),
+        **pages_of(path_of(uid, "events"), kept, page["next_cursor"]),
     )
 
 

@@ -1,14 +1,14 @@
 """The list of runs."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.dashboard.asking import api_of
 from app.dashboard.first_steps import steps_of
-from app.dashboard.pages import render, signed_in
+from app.dashboard.pages import pages_of, render, signed_in
+from app.dashboard.words import path_with
 from app.model import RUN_STATUSES, Completeness
 
 RUNS_A_PAGE = 50
@@ -35,9 +35,8 @@ async def run_list(request: Request) -> Response:
         "is_filtered": any(value for name, value in chosen.items() if name != "sort"),
         "is_first_page": not cursor,
         "is_live": not cursor and chosen["sort"] in ("", "-created", "-updated"),
-        "here": _url(chosen, cursor),
-        "next": _url(chosen, page["next_cursor"]) if page["next_cursor"] else None,
-        "first": _url(chosen),
+        "here": path_with("/", {**chosen, "cursor": cursor}),
+        **pages_of("/", chosen, page["next_cursor"]),
     }
     if not (page["data"] or context["is_filtered"] or cursor):
         context |= await steps_of(api)
@@ -49,10 +48,3 @@ async def run_list(request: Request) -> Response:
         "sorts": SORTS,
     }
     return render(request, "runs.html", **context, **choices)
-
-
-def _url(chosen: dict[str, str], cursor: str = "") -> str:
-    query = urlencode(
-        {name: value for name, value in {**chosen, "cursor": cursor}.items() if value}
-    )
-    return f"/?{query}" if query else "/"

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.dashboard.asking import RefusedError, api_of
-from app.dashboard.pages import form_of, redirected, render, signed_in
+from app.dashboard.pages import form_of, pages_of, redirected, render, signed_in
 from app.dashboard.strip import STATES, strip
 
 SCHEDULES_A_PAGE = 50
@@ -35,14 +35,13 @@ async def schedule_list(request: Request) -> Response:
     cursor = request.query_params.get("cursor", "")
     query = {"status": status, "cursor": cursor, "limit": str(SCHEDULES_A_PAGE)}
     page = await api_of(request).get("schedules", query)
-    more = {"status": status, "cursor": page["next_cursor"] or ""}
     return render(
         request,
         "schedules.html",
         schedules=[_with_local(one) for one in page["data"]],
         chosen=status,
         statuses=STATUSES,
-        next=f"/schedules?{urlencode(more)}" if page["next_cursor"] else None,
+        **pages_of("/schedules", {"status": status}, page["next_cursor"]),
     )
 
 

@@ -1,8 +1,9 @@
 """How figures and times read on pages."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from markupsafe import Markup, escape
 
@@ -101,6 +102,12 @@ def shortened(text: str, characters: int) -> Markup:
 def path_part(text: str) -> str:
     """A text as one part of a path, whatever is in it."""
     return quote(text, safe="")
+
+
+def path_with(path: str, query: Mapping[str, str | None]) -> str:
+    """A path with a query, without what is empty in it."""
+    given = urlencode({name: value for name, value in query.items() if value})
+    return f"{path}?{given}" if given else path
 
 
 def _read(text: str) -> datetime:

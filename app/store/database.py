@@ -71,6 +71,15 @@ def schema_states(settings: "Settings") -> list[SchemaState]:
     return sqlite_migrations.states(_files(settings))
 
 
+def existing_states(settings: "Settings") -> list[SchemaState]:
+    """As `schema_states`, of a database that is there. Raises NoLogError if there is none."""
+    states = schema_states(settings)
+    if not any(state.applied for state in states):
+        where = settings.log_path if settings.postgres_url is None else "this PostgreSQL schema"
+        raise NoLogError(f"there is no database at {where}; COLLECTOR_DATA_DIR says where it is")
+    return states
+
+
 def migrate(settings: "Settings") -> dict[str, list[str]]:
     """Bring the database up to the newest schema; the names of the steps applied, by part.
 
@@ -197,11 +206,7 @@ async def opened_for_reading(settings: "Settings") -> AsyncIterator[Reader]:
 
     Raises NoLogError, SchemaError if the database is not of this version, or another StoreError.
     """
-    states = await asyncio.to_thread(schema_states, settings)
-    if not any(state.applied for state in states):
-        where = settings.log_path if settings.postgres_url is None else "this PostgreSQL schema"
-        raise NoLogError(f"there is no database at {where}; COLLECTOR_DATA_DIR says where it is")
-    _refuse_pending(states)
+    _refuse_pending(await asyncio.to_thread(existing_states, settings))
     reader = await _opened_reader(settings)
     try:
         yield reader
